@@ -1,0 +1,48 @@
+//! What a registry gives back: bytes to send, events, deadlines, routes.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::engine::Transmit;
+use crate::options::Transport;
+use crate::propagated::Propagated;
+
+/// Filled by every call into a [`Registry`](crate::Registry); the owner empties it and hands it
+/// in again, so that nothing is allocated per call.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Datagrams, those of one client together and in order.
+    pub transmits: Vec<Transmit>,
+    /// Events in order.
+    pub events: Vec<Propagated>,
+    /// When to call `handle_timeout` for the client with this token; the latest one counts.
+    pub deadlines: Vec<(u32, Instant)>,
+    /// Changes of the routing table.
+    pub routes: Vec<RouteChange>,
+}
+
+/// A change of who gets which datagrams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteChange {
+    /// STUN requests for this ufrag belong to this client (RFC 8445 §7.2.2).
+    Ufrag {
+        /// The client.
+        token: u32,
+        /// Its local user name fragment.
+        ufrag: String,
+    },
+    /// An address proved that it knows the client's ICE password.
+    Authenticated {
+        /// The client.
+        token: u32,
+        /// The peer's address.
+        source: SocketAddr,
+        /// Over what.
+        transport: Transport,
+    },
+    /// The client is gone.
+    Gone {
+        /// The client.
+        token: u32,
+    },
+}

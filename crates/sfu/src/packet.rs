@@ -1,0 +1,74 @@
+//! An RTP packet on its way from one publisher to many subscribers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sluice_media::{Codec, Item, MediaKind};
+use sluice_rtp::PayloadInfo;
+use sluice_rtp::payload;
+use str0m::media::Pt;
+use str0m::rtp::{ExtensionValues, RtpPacket, Vp8Descriptor};
+
+/// Parsed once at ingress, shared by reference with every subscriber, kept in the layer's ring.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    pub(crate) info: PayloadInfo,
+    pub(crate) codec: Codec,
+    /// The publisher's payload type.
+    pub(crate) pt: Pt,
+    /// Extended sequence number.
+    pub(crate) seq: u64,
+    /// Extended RTP timestamp.
+    pub(crate) time: u64,
+    pub(crate) marker: bool,
+    pub(crate) extensions: ExtensionValues,
+    pub(crate) payload: Arc<[u8]>,
+    /// When the kernel had it.
+    pub(crate) arrived: Instant,
+    /// When it was captured, on our clock.
+    pub(crate) wallclock: Instant,
+    pub(crate) vp8: Option<Vp8Descriptor>,
+    /// A decoder may begin with this packet; the layer says so, which knows what came before.
+    pub(crate) starts_chain: bool,
+}
+
+impl Packet {
+    pub(crate) fn new(packet: RtpPacket, codec: Codec, wallclock: Instant) -> Self {
+        let mut extensions = packet.header.ext_vals;
+        // They name the publisher's stream; the subscriber's own are written by its `Rtc`.
+        extensions.mid = None;
+        extensions.rid = None;
+        extensions.rid_repair = None;
+        Self {
+            info: payload::inspect(codec, &packet.payload),
+            codec,
+            pt: packet.header.payload_type,
+            seq: *packet.seq_no,
+            time: packet.time.numer(),
+            marker: packet.header.marker,
+            extensions,
+            vp8: (codec == Codec::Vp8)
+                .then(|| Vp8Descriptor::parse(&packet.payload).ok())
+                .flatten(),
+            starts_chain: codec.kind() == MediaKind::Audio,
+            payload: packet.payload,
+            arrived: packet.timestamp,
+            wallclock,
+        }
+    }
+
+    /// Whether the access unit ends here.
+    pub(crate) fn ends_frame(&self) -> bool {
+        self.info.ends_frame.unwrap_or(self.marker)
+    }
+}
+
+impl Item for Packet {
+    fn cost(&self) -> usize {
+        self.payload.len() + size_of::<Self>()
+    }
+
+    fn starts_chain(&self) -> bool {
+        self.starts_chain
+    }
+}

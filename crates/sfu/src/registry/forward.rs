@@ -1,0 +1,232 @@
+//! The hot path: a publisher's packet to the layer's dense list of subscribers.
+//!
+//! No lock, no await, no search per subscriber, no copy of the payload.
+
+use std::time::Instant;
+
+use sluice_media::{Codec, MediaKind};
+use str0m::rtp::{RtpPacket, Ssrc};
+
+use super::{HOLD, Registry};
+use crate::client::{Client, Ingress};
+use crate::output::Output;
+use crate::packet::Packet;
+use crate::propagated::Propagated;
+use crate::track::Track;
+
+impl Registry {
+    pub(super) fn forward(&mut self, now: Instant, key: u32, packet: RtpPacket, out: &mut Output) {
+        if packet.payload.len() > MAX_PAYLOAD {
+            self.counters.oversized_dropped += 1;
+            return;
+        }
+        let Some(Ingress {
+            track: index,
+            layer,
+        }) = self.ingress(key, packet.header.ssrc)
+        else {
+            self.counters.inbound_dropped += 1;
+            return;
+        };
+        let Self {
+            clients,
+            tracks,
+            dirty,
+            held,
+            held_until,
+            counters,
+            ..
+        } = self;
+        let Some(track) = tracks
+            .get_mut(index as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let Some(publisher) = clients.get_mut(key as usize).and_then(Option::as_deref_mut) else {
+            return;
+        };
+        let wallclock = publisher.clock.wallclock(&packet);
+        if track
+            .params
+            .is_none_or(|params| params.pt() != packet.header.payload_type)
+        {
+            learn_codec(track, publisher, &packet, out);
+        }
+        let codec = track.codec.unwrap_or(Codec::Other {
+            kind: track.kind,
+            clock_rate: packet.time.frequency().get(),
+        });
+        let mut packet = Packet::new(packet, codec, wallclock);
+        let (kind, params) = (track.kind, track.params);
+        let Some(layer_state) = track.layers.get_mut(layer) else {
+            return;
+        };
+        layer_state.note(now, &mut packet);
+        match kind {
+            MediaKind::Audio => counters.bytes_in_audio += packet.payload.len() as u64,
+            MediaKind::Video => counters.bytes_in_video += packet.payload.len() as u64,
+        }
+
+        if kind == MediaKind::Video {
+            let done = packet.ends_frame() || layer_state.unsent.len() + 1 >= MAX_HELD;
+            if layer_state.unsent.is_empty() && !done {
+                held.push((index, layer));
+                held_until.get_or_insert(now + HOLD);
+            }
+            layer_state.unsent.push(packet);
+            if done {
+                self.send_unsent(now, index, layer, out);
+            }
+            return;
+        }
+        for viewer in &layer_state.viewers {
+            let Some(client) = clients
+                .get_mut(viewer.client as usize)
+                .and_then(Option::as_mut)
+            else {
+                continue;
+            };
+            if write(client, viewer.slot, now, params, &packet) {
+                counters.count_forwarded(kind, packet.payload.len());
+                if !std::mem::replace(&mut client.dirty, true) {
+                    dirty.push_back(viewer.client);
+                }
+            }
+        }
+        if !layer_state.waiting.is_empty() {
+            self.switch_audio(now, index, layer, &packet, out);
+        }
+    }
+
+    /// Forwards what a video layer holds, a frame as a rule: destinations outer, packets inner, so
+    /// that each subscriber's state is fetched once and its packets leave in one run.
+    pub(super) fn send_unsent(&mut self, now: Instant, index: u32, layer: usize, out: &mut Output) {
+        self.held.retain(|held| *held != (index, layer));
+        if self.held.is_empty() {
+            self.held_until = None;
+        }
+        let Self {
+            clients,
+            tracks,
+            dirty,
+            counters,
+            ..
+        } = self;
+        let Some(track) = tracks
+            .get_mut(index as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let (kind, params) = (track.kind, track.params);
+        let Some(layer_state) = track.layers.get_mut(layer) else {
+            return;
+        };
+        for viewer in &layer_state.viewers {
+            let Some(client) = clients
+                .get_mut(viewer.client as usize)
+                .and_then(Option::as_mut)
+            else {
+                continue;
+            };
+            let mut written = false;
+            for packet in &layer_state.unsent {
+                if write(client, viewer.slot, now, params, packet) {
+                    counters.count_forwarded(kind, packet.payload.len());
+                    written = true;
+                }
+            }
+            if written && !std::mem::replace(&mut client.dirty, true) {
+                dirty.push_back(viewer.client);
+            }
+        }
+        let ends_frame = layer_state.unsent.last().is_some_and(Packet::ends_frame);
+        for packet in layer_state.unsent.drain(..) {
+            layer_state.ring.push(packet.arrived.min(now), packet);
+        }
+        if !layer_state.waiting.is_empty() {
+            self.switch_waiting(now, index, layer, out);
+        }
+        if ends_frame && track_has_waiting(self.track(index), layer) {
+            self.switch_siblings(now, index, layer, out);
+        }
+    }
+
+    /// Where this SSRC's packets go; learned at its first packet, then a short scan.
+    fn ingress(&mut self, key: u32, ssrc: Ssrc) -> Option<Ingress> {
+        let client = self.client_opt(key)?;
+        if let Some((_, ingress)) = client.ingress.iter().find(|(known, _)| *known == ssrc) {
+            return Some(*ingress);
+        }
+        let (mid, rid) = client.existing_engine()?.stream_names(ssrc)?;
+        let track = client.lines.iter().find(|line| line.mid == mid)?.track?;
+        let layer = self.track(track)?.layer_of(rid)?;
+        let client = self.client_opt(key)?;
+        // An SSRC replaced by its publisher leaves its entry behind: the oldest goes.
+        if client.ingress.len() >= MAX_INGRESS {
+            client.ingress.remove(0);
+        }
+        client.ingress.push((ssrc, Ingress { track, layer }));
+        if let Some(layer) = self.track_mut(track).and_then(|t| t.layers.get_mut(layer)) {
+            layer.ssrc = Some(ssrc);
+        }
+        Some(Ingress { track, layer })
+    }
+}
+
+/// Writes to one subscriber's slot. False: nothing was written.
+pub(super) fn write(
+    client: &mut Client,
+    slot: u16,
+    now: Instant,
+    params: Option<str0m::format::PayloadParams>,
+    packet: &Packet,
+) -> bool {
+    client
+        .engine_and_slot(slot)
+        .is_some_and(|(engine, slot)| slot.write(&mut engine.rtc, now, params, packet))
+}
+
+/// Notes the codec of a new payload type and tells the world.
+fn learn_codec(track: &mut Track, publisher: &mut Client, packet: &RtpPacket, out: &mut Output) {
+    let Some(engine) = publisher.existing_engine() else {
+        return;
+    };
+    let pt = packet.header.payload_type;
+    let found = engine
+        .rtc
+        .codec_config()
+        .params()
+        .iter()
+        .find(|p| p.pt() == pt)
+        .copied();
+    let Some(params) = found else { return };
+    track.params = Some(params);
+    let codec = Codec::from_name(&params.spec().codec.to_string());
+    if track.codec != codec {
+        track.codec = codec;
+        let client_id = publisher.id;
+        out.events.push(Propagated::TrackChanged {
+            client_id,
+            track: track.describe(),
+        });
+    }
+}
+
+fn track_has_waiting(track: Option<&Track>, except: usize) -> bool {
+    track.is_some_and(|track| {
+        track
+            .layers
+            .iter()
+            .enumerate()
+            .any(|(i, layer)| i != except && !layer.waiting.is_empty())
+    })
+}
+
+/// A frame of more leaves in parts: a GSO run has 64 kB at most.
+const MAX_HELD: usize = 48;
+/// Above this a subscriber's `Rtc` would panic in its scratch buffer (STR0M.md §14).
+const MAX_PAYLOAD: usize = 1460;
+/// SSRCs of one publisher that are told apart.
+const MAX_INGRESS: usize = 64;

@@ -1,0 +1,248 @@
+//! A subscriber's outgoing m-line: one SSRC for the whole session, re-bound from track to track.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sluice_media::{Codec, MediaKind};
+use sluice_rtp::payload::vp9;
+use sluice_rtp::{PictureIdRewriter, PictureIds, SequenceRewriter, TimestampRewriter};
+use str0m::Rtc;
+use str0m::format::{CodecConfig, PayloadParams};
+use str0m::media::{Mid, Pt};
+use str0m::rtp::{RtpWrite, SeqNo, Ssrc, Vp8Patch};
+
+use crate::layer::Layer;
+use crate::packet::Packet;
+use crate::propagated::LayerCause;
+use crate::rate::RateMeter;
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) mid: Mid,
+    pub(crate) kind: MediaKind,
+    ssrc: Ssrc,
+    /// The m-line sends at present (RFC 9429 §4.2.5).
+    pub(crate) enabled: bool,
+    /// Dense index of the track that plays here.
+    pub(crate) track: Option<u32>,
+    /// The layer that flows.
+    pub(crate) current: Option<usize>,
+    /// The layer to switch to at its next chain start.
+    pub(crate) target: Option<usize>,
+    /// Why the target was chosen.
+    pub(crate) cause: LayerCause,
+    /// Highest temporal layer forwarded.
+    pub(crate) max_temporal: u8,
+    /// The ring's chain start that was last replayed, so that a lost one is replayed once only.
+    pub(crate) replayed: Option<u64>,
+    /// The newest packet forwarded did not end its frame.
+    mid_frame: bool,
+    sequence: SequenceRewriter,
+    timestamp: TimestampRewriter,
+    pictures: Option<PictureIdRewriter>,
+    /// The first source keeps its own picture numbers: only after a switch must they be mapped.
+    renumber: bool,
+    /// The publisher's payload type and what stands for it here.
+    payload_types: Option<(Pt, Option<Pt>)>,
+    epoch: Instant,
+    pub(crate) rate: RateMeter,
+    pub(crate) switches: u64,
+}
+
+impl Slot {
+    pub(crate) fn new(now: Instant, mid: Mid, kind: MediaKind, ssrc: Ssrc) -> Self {
+        // The SSRC is random: good enough for where numbers start (RFC 3550 §5.1).
+        let seed = u64::from(*ssrc);
+        Self {
+            mid,
+            kind,
+            ssrc,
+            enabled: true,
+            track: None,
+            current: None,
+            target: None,
+            cause: LayerCause::Start,
+            max_temporal: u8::MAX,
+            replayed: None,
+            mid_frame: false,
+            sequence: SequenceRewriter::new(seed >> 16),
+            timestamp: TimestampRewriter::new(seed),
+            pictures: None,
+            renumber: false,
+            payload_types: None,
+            epoch: now,
+            rate: RateMeter::default(),
+            switches: 0,
+        }
+    }
+
+    /// Forgets the track it played; the outgoing numbers go on from where they are.
+    pub(crate) fn unbind(&mut self) {
+        self.track = None;
+        self.current = None;
+        self.target = None;
+        self.replayed = None;
+        self.payload_types = None;
+        self.mid_frame = false;
+        self.rate = RateMeter::default();
+        self.switches = 0;
+    }
+
+    /// Whether a switch now would cut a frame in two.
+    pub(crate) fn is_mid_frame(&self) -> bool {
+        self.mid_frame && self.kind == MediaKind::Video
+    }
+
+    /// What follows comes from another source and begins with `first`.
+    pub(crate) fn switch(&mut self, layer: &Layer, first: &Packet) {
+        self.sequence.switch(first.seq);
+        self.timestamp.switch(
+            first.time,
+            first.arrived.saturating_duration_since(self.epoch),
+            first.codec.clock_rate(),
+            layer.frame_interval,
+        );
+        match &mut self.pictures {
+            Some(pictures) => {
+                pictures.switch(&first.info);
+                self.renumber = true;
+            }
+            None if first.info.picture_id.is_some() => {
+                self.pictures = Some(PictureIdRewriter::continuing(&first.info));
+            }
+            None => {}
+        }
+        self.payload_types = None;
+        self.mid_frame = false;
+        self.switches += 1;
+    }
+
+    /// Writes one packet towards the subscriber. False: nothing was written.
+    ///
+    /// The payload is shared; only VP9 after a switch has to copy it, as str0m patches VP8 alone.
+    pub(crate) fn write(
+        &mut self,
+        rtc: &mut Rtc,
+        now: Instant,
+        source: Option<PayloadParams>,
+        packet: &Packet,
+    ) -> bool {
+        if packet.payload.is_empty() {
+            // Padding alone (RFC 3550 §5.1), as the publisher's probes are.
+            self.sequence.drop(packet.seq);
+            return false;
+        }
+        let info = &packet.info;
+        if info.temporal > self.max_temporal {
+            self.sequence.drop(packet.seq);
+            if let Some(pictures) = &mut self.pictures {
+                pictures.drop_frame(info);
+                self.renumber = true;
+            }
+            return false;
+        }
+        let Some(pt) = self.payload_type(rtc, packet.pt, source) else {
+            return false;
+        };
+        let ids = match &mut self.pictures {
+            Some(pictures) if info.picture_id.is_some() => {
+                let Some(ids) = pictures.map(info) else {
+                    // Of a picture already dropped, as when the bound was lifted in its middle, or
+                    // from before the switch.
+                    self.sequence.drop(packet.seq);
+                    return false;
+                };
+                self.renumber.then_some(ids)
+            }
+            _ => None,
+        };
+        let Some(seq) = self.sequence.map(packet.seq) else {
+            return false;
+        };
+        let time = self.timestamp.map(packet.time);
+        let mut payload = Arc::clone(&packet.payload);
+        let mut vp8_patch = None;
+        match (packet.codec, ids) {
+            (Codec::Vp8, Some(ids)) => vp8_patch = patch_vp8(packet, ids),
+            (Codec::Vp9, Some(ids)) => {
+                if let Some(patched) = patch_vp9(&payload, ids) {
+                    payload = patched;
+                }
+            }
+            _ => {}
+        }
+        let mut api = rtc.direct_api();
+        let Some(stream) = api.stream_tx(&self.ssrc) else {
+            return false;
+        };
+        self.mid_frame = !packet.ends_frame();
+        self.rate.add(now, payload.len());
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "RTP time is 32 bits on the wire"
+        )]
+        let mut write = RtpWrite::new(pt, SeqNo::from(seq), time as u32, packet.wallclock, payload)
+            .marker(packet.marker)
+            .ext_vals(packet.extensions.clone())
+            .nackable(self.kind == MediaKind::Video);
+        if let Some(patch) = vp8_patch {
+            write = write.vp8_patch(patch);
+        }
+        stream.write_rtp(write);
+        true
+    }
+
+    /// The subscriber's payload type for the publisher's, found once per source.
+    fn payload_type(&mut self, rtc: &Rtc, pt: Pt, source: Option<PayloadParams>) -> Option<Pt> {
+        if let Some((from, to)) = self.payload_types
+            && from == pt
+        {
+            return to;
+        }
+        let to = source.and_then(|source| {
+            let remote = rtc.media(self.mid)?.remote_pts();
+            let offered = rtc
+                .codec_config()
+                .params()
+                .iter()
+                .filter(|p| remote.contains(&p.pt()));
+            let offered = CodecConfig::new_from_payload_params(offered.copied().collect());
+            offered.match_params(source).map(PayloadParams::pt)
+        });
+        self.payload_types = Some((pt, to));
+        to
+    }
+
+    /// Once per negotiation: str0m's cache default would cost megabytes per slot (STR0M.md §8).
+    pub(crate) fn bound_rtx_cache(&self, rtc: &mut Rtc) {
+        if self.kind == MediaKind::Video
+            && let Some(stream) = rtc.direct_api().stream_tx(&self.ssrc)
+        {
+            stream.set_rtx_cache(crate::engine::VIDEO_RTX_PACKETS, RTX_AGE, Some(RTX_RATIO));
+        }
+    }
+}
+
+fn patch_vp8(packet: &Packet, ids: PictureIds) -> Option<Vp8Patch> {
+    let mut patch = packet.vp8.as_ref()?.patch();
+    if let Some(id) = ids.picture_id {
+        patch = patch.picture_id(id);
+    }
+    if let Some(index) = ids.tl0_picture_index {
+        patch = patch.tl0_pic_idx(index);
+    }
+    if let Some(index) = ids.key_index {
+        patch = patch.key_idx(index);
+    }
+    patch.build().ok()
+}
+
+fn patch_vp9(payload: &[u8], ids: PictureIds) -> Option<Arc<[u8]>> {
+    let mut out = Vec::with_capacity(payload.len());
+    vp9::patch_picture_id(payload, ids.picture_id?, ids.tl0_picture_index, &mut out)
+        .then(|| out.into())
+}
+
+const RTX_AGE: Duration = Duration::from_secs(1);
+/// Share of the bit rate that retransmissions may take before str0m clears its queue.
+const RTX_RATIO: f32 = 0.5;
