@@ -1,0 +1,419 @@
+//! The rooms of one shard and the tables that lead to them: everything of a shard but its I/O.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use sluice_net::timer::Wheel;
+use sluice_sfu::{
+    ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, DropCause, Output, Propagated,
+    Registry, RegistryCounters, RegistryOptions, Route, RouteChange, Router, SfuError, Transmit,
+};
+
+use crate::error::ServerError;
+use crate::events::EventQueue;
+use crate::server::RegistryId;
+use crate::sink::Event;
+use crate::ufrag;
+
+/// A client as the shard finds it.
+#[derive(Debug, Clone, Copy)]
+struct Peer {
+    room: u32,
+    key: u32,
+    id: ClientId,
+}
+
+#[derive(Debug)]
+struct Room {
+    id: RegistryId,
+    registry: Registry,
+    /// Touched since it was last settled.
+    touched: bool,
+}
+
+/// What was received and belonged to nobody, by cause. Absolute since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Strangers {
+    pub(crate) unknown_protocol: u64,
+    pub(crate) malformed_stun: u64,
+    pub(crate) unknown_ufrag: u64,
+    pub(crate) unknown_address: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    shard: u16,
+    open: Vec<Option<Room>>,
+    by_registry: HashMap<RegistryId, u32>,
+    peers: Vec<Option<Peer>>,
+    by_client: HashMap<ClientId, u32>,
+    next_id: u64,
+    router: Router,
+    wheel: Wheel,
+    due: Vec<u32>,
+    /// The earliest tick of any room, so that a wake-up does not ask them all.
+    next_tick: Option<Instant>,
+    touched: Vec<u32>,
+    output: Output,
+    pub(crate) events: EventQueue,
+    /// Datagrams to send, in the order the drains made them.
+    pub(crate) transmits: Vec<Transmit>,
+    /// Addresses that were won or lost since the last look, for the other shards.
+    pub(crate) address_changes: Vec<RouteChange>,
+    pub(crate) strangers: Strangers,
+    /// Of rooms that are gone.
+    past: RegistryCounters,
+    pub(crate) room_panics: u64,
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Routed {
+    /// A client here got it.
+    Here,
+    /// The shard that issued its ufrag may know.
+    Shard(u16),
+    /// Perhaps another shard knows the address.
+    Elsewhere,
+    /// Nobody's.
+    Dropped,
+}
+
+impl Rooms {
+    pub(crate) fn new(now: Instant, shard: u16) -> Self {
+        Self {
+            shard,
+            open: Vec::new(),
+            by_registry: HashMap::new(),
+            peers: Vec::new(),
+            by_client: HashMap::new(),
+            next_id: 1,
+            router: Router::default(),
+            wheel: Wheel::new(now),
+            due: Vec::new(),
+            next_tick: None,
+            touched: Vec::new(),
+            output: Output::default(),
+            events: EventQueue::default(),
+            transmits: Vec::new(),
+            address_changes: Vec::new(),
+            strangers: Strangers::default(),
+            past: RegistryCounters::default(),
+            room_panics: 0,
+        }
+    }
+
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        id: RegistryId,
+        options: RegistryOptions,
+    ) -> Result<(), ServerError> {
+        let room = Room {
+            id,
+            registry: Registry::new(now, options),
+            touched: false,
+        };
+        let index = place(&mut self.open, room)?;
+        self.by_registry.insert(id, index);
+        Ok(())
+    }
+
+    pub(crate) fn close(
+        &mut self,
+        now: Instant,
+        id: RegistryId,
+        reason: &CloseReason,
+    ) -> Result<(), ServerError> {
+        let index = self.by_registry.remove(&id).ok_or(ServerError::Closed)?;
+        self.with(now, index, |registry, output| {
+            registry.close(now, reason, output);
+        });
+        if let Some(room) = self.open.get_mut(index as usize).and_then(Option::take) {
+            self.past += room.registry.counters();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close_all(&mut self, now: Instant, reason: &CloseReason) {
+        let all: Vec<RegistryId> = self.by_registry.keys().copied().collect();
+        for id in all {
+            // Each id was just read from the table.
+            let _ = self.close(now, id, reason);
+        }
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        now: Instant,
+        registry: RegistryId,
+        options: ClientOptions,
+    ) -> Result<ClientId, ServerError> {
+        let index = *self.by_registry.get(&registry).ok_or(ServerError::Closed)?;
+        let entropy = |e: getrandom::Error| ServerError::Internal(e.to_string());
+        let (ufrag, password) = (
+            ufrag::issue(self.shard).map_err(entropy)?,
+            ufrag::password().map_err(entropy)?,
+        );
+        let id = ClientId::new((self.next_id << SHARD_BITS) | u64::from(self.shard));
+        self.next_id += 1;
+        let token = place(
+            &mut self.peers,
+            Peer {
+                room: index,
+                key: u32::MAX,
+                id,
+            },
+        )?;
+        self.by_client.insert(id, token);
+        let seed = ClientSeed {
+            id,
+            token,
+            ufrag,
+            password,
+        };
+        let key = self
+            .with(now, index, |registry, output| {
+                registry.insert(now, seed, options, output)
+            })
+            .ok_or(ServerError::Closed)?;
+        match key {
+            Ok(key) => {
+                if let Some(Some(peer)) = self.peers.get_mut(token as usize) {
+                    peer.key = key;
+                }
+                Ok(id)
+            }
+            Err(error) => {
+                self.forget(token);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Runs a call on the room of a client.
+    pub(crate) fn client<T>(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        call: impl FnOnce(&mut Registry, &mut Output) -> Result<T, SfuError>,
+    ) -> Result<T, ServerError> {
+        let token = *self.by_client.get(&id).ok_or(ServerError::Closed)?;
+        let room = self.peer(token).ok_or(ServerError::Closed)?.room;
+        let outcome = self.with(now, room, call).ok_or(ServerError::Closed)?;
+        Ok(outcome?)
+    }
+
+    pub(crate) fn registry(&self, id: RegistryId) -> Result<&Registry, ServerError> {
+        let index = *self.by_registry.get(&id).ok_or(ServerError::Closed)?;
+        let room = self.open.get(index as usize).and_then(Option::as_ref);
+        room.map(|room| &room.registry).ok_or(ServerError::Closed)
+    }
+
+    pub(crate) fn registries(&self) -> impl Iterator<Item = &Registry> {
+        self.open.iter().flatten().map(|room| &room.registry)
+    }
+
+    /// Counters of all rooms that are or were.
+    pub(crate) fn counters(&self) -> RegistryCounters {
+        let mut sum = self.past;
+        for registry in self.registries() {
+            sum += registry.counters();
+        }
+        sum
+    }
+
+    /// Who gets this datagram; delivers it if that is here.
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> Routed {
+        match self
+            .router
+            .route(datagram.source, datagram.transport, datagram.bytes)
+        {
+            Route::Client(token) => {
+                self.deliver(now, token, datagram);
+                Routed::Here
+            }
+            Route::ForeignUfrag(ufrag) => match ufrag::shard_of(ufrag) {
+                Some(shard) if shard != self.shard => Routed::Shard(shard),
+                _ => {
+                    self.strangers.unknown_ufrag += 1;
+                    Routed::Dropped
+                }
+            },
+            Route::ForeignAddress => Routed::Elsewhere,
+            Route::Drop(cause) => {
+                match cause {
+                    DropCause::MalformedStun => self.strangers.malformed_stun += 1,
+                    DropCause::UnknownProtocol => self.strangers.unknown_protocol += 1,
+                }
+                Routed::Dropped
+            }
+        }
+    }
+
+    /// Fires what is due, and the rooms' own ticks.
+    pub(crate) fn handle_time(&mut self, now: Instant) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(now, &mut due);
+        for token in due.drain(..) {
+            let Some(peer) = self.peer(token) else {
+                continue;
+            };
+            self.with(now, peer.room, |registry, output| {
+                registry.handle_timeout(now, peer.key, output);
+            });
+            self.touch(peer.room);
+        }
+        self.due = due;
+        if self.next_tick.is_none_or(|at| at > now) {
+            return;
+        }
+        for index in (0..).take(self.open.len()) {
+            let room = self.open.get(index as usize).and_then(Option::as_ref);
+            if room
+                .and_then(|room| room.registry.next_tick())
+                .is_some_and(|at| at <= now)
+            {
+                self.with(now, index, |registry, output| {
+                    registry.handle_tick(now, output);
+                });
+            }
+        }
+        self.next_tick = self.registries().filter_map(Registry::next_tick).min();
+    }
+
+    /// Drains the rooms that were touched, a few clients at a time: what they say is to leave
+    /// before the next are drained. True: more wait.
+    pub(crate) fn settle(&mut self, now: Instant) -> bool {
+        let Some(index) = self.touched.pop() else {
+            return false;
+        };
+        let more = self
+            .with(now, index, |registry, output| {
+                registry.settle_some(now, output)
+            })
+            .unwrap_or_default();
+        if more {
+            self.touched.push(index);
+        } else if let Some(room) = self.open.get_mut(index as usize).and_then(Option::as_mut) {
+            room.touched = false;
+        }
+        !self.touched.is_empty()
+    }
+
+    /// When the shard must be awake.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.wheel.next_deadline(),
+            self.next_tick,
+            self.events.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn deliver(&mut self, now: Instant, token: u32, datagram: Datagram<'_>) {
+        let Some(peer) = self.peer(token) else { return };
+        let delivered = self.with(now, peer.room, |registry, output| {
+            registry.handle_input(now, peer.key, datagram, output);
+        });
+        if delivered.is_none() {
+            // The panic was this client's doing: it goes, the room stays.
+            let reason = CloseReason::Internal("panic in its room".to_owned());
+            self.with(now, peer.room, |registry, output| {
+                registry.close_client(now, peer.id, reason, output)
+            });
+        }
+        self.touch(peer.room);
+    }
+
+    /// Runs a call on a room and takes in what comes out. None: no such room, or it panicked,
+    /// which is told as an error event and costs at most the client concerned.
+    fn with<T>(
+        &mut self,
+        now: Instant,
+        index: u32,
+        call: impl FnOnce(&mut Registry, &mut Output) -> T,
+    ) -> Option<T> {
+        let room = self.open.get_mut(index as usize)?.as_mut()?;
+        let output = &mut self.output;
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut room.registry, output)));
+        let (id, tick) = (room.id, room.registry.next_tick());
+        self.next_tick = self.next_tick.into_iter().chain(tick).min();
+        if outcome.is_err() {
+            self.room_panics += 1;
+            tracing::error!(registry = id.raw(), "a room panicked");
+            let message = "a room panicked; the client concerned is closed".to_owned();
+            self.output.events.push(Propagated::Error {
+                client_id: None,
+                message,
+            });
+        }
+        self.take_in(now, id);
+        outcome.ok()
+    }
+
+    fn take_in(&mut self, now: Instant, registry: RegistryId) {
+        let mut output = std::mem::take(&mut self.output);
+        self.transmits.append(&mut output.transmits);
+        for (token, at) in output.deadlines.drain(..) {
+            self.wheel.arm(token, at);
+        }
+        for change in output.routes.drain(..) {
+            self.router.apply(&change);
+            match change {
+                RouteChange::Gone { token } => {
+                    self.forget(token);
+                    self.address_changes.push(change);
+                }
+                RouteChange::Authenticated { .. } => self.address_changes.push(change),
+                RouteChange::Ufrag { .. } => {}
+            }
+        }
+        for event in output.events.drain(..) {
+            self.events.push(now, Event::Registry { registry, event });
+        }
+        self.output = output;
+    }
+
+    fn forget(&mut self, token: u32) {
+        if let Some(peer) = self.peers.get_mut(token as usize).and_then(Option::take) {
+            self.by_client.remove(&peer.id);
+            self.wheel.cancel(token);
+        }
+    }
+
+    fn touch(&mut self, index: u32) {
+        if let Some(room) = self.open.get_mut(index as usize).and_then(Option::as_mut)
+            && !std::mem::replace(&mut room.touched, true)
+        {
+            self.touched.push(index);
+        }
+    }
+
+    fn peer(&self, token: u32) -> Option<Peer> {
+        *self.peers.get(token as usize)?
+    }
+}
+
+/// The shard that owns a client, from its id.
+pub(crate) fn shard_of(id: ClientId) -> usize {
+    (id.raw() & ((1 << SHARD_BITS) - 1)) as usize
+}
+
+fn place<T>(slots: &mut Vec<Option<T>>, value: T) -> Result<u32, ServerError> {
+    let index = slots
+        .iter()
+        .position(Option::is_none)
+        .unwrap_or(slots.len());
+    let key = u32::try_from(index).map_err(|_| ServerError::Sfu(SfuError::Full))?;
+    match slots.get_mut(index) {
+        Some(hole) => *hole = Some(value),
+        None => slots.push(Some(value)),
+    }
+    Ok(key)
+}
+
+pub(crate) const SHARD_BITS: u32 = 8;
