@@ -1,0 +1,58 @@
+/**
+ * Sluice: a WebRTC SFU for Node.js. A Rust core does the media work; this module is its typed face.
+ *
+ * @packageDocumentation
+ */
+export { Server, type ServerEvents, type ServerObserverEvents } from './server.js';
+export { optionsFromEnv, type LocalCandidate, type ServerOptions } from './options.js';
+export { Registry, type RegistryEvents, type RegistryObserverEvents } from './sfu/registry.js';
+export { Client, type ClientEvents } from './sfu/client.js';
+export type {
+  ClientOptions,
+  IceCandidate,
+  PreferredLayers,
+  Role,
+  Slots,
+  SubscribeOptions,
+} from './sfu/options.js';
+export type {
+  Codec,
+  DtlsState,
+  IceState,
+  MediaKind,
+  PublishedTrack,
+  SrtpProfile,
+  SubscribedTrack,
+  SubscriptionState,
+} from './sfu/tracks.js';
+export type { ClientStats, LayerStats, SubscriptionStats, TrackStats } from './sfu/stats.js';
+export { EventStream, type EventStreamOptions } from './event-stream.js';
+export { Emitter, type EventMap } from './emitter.js';
+export type { WaitOptions } from './abort.js';
+export type {
+  BandwidthEstimate,
+  ClientConnected,
+  ClientDisconnected,
+  ClientEvent,
+  Close,
+  CloseReason,
+  DtlsStateChanged,
+  ErrorEvent,
+  EventsDropped,
+  IceStateChanged,
+  KeyframeRequest,
+  LayerChanged,
+  NegotiationNeeded,
+  Propagated,
+  PropagatedOf,
+  RtcpStats,
+  StreamPaused,
+  SubscriptionsChanged,
+  TrackChanged,
+  TrackClose,
+  TrackMuted,
+  TrackOpen,
+} from './events.js';
+export { isSluiceError, SluiceError, type SluiceErrorCode } from './errors.js';
+export { parseClientId, parseTrackId, type Brand, type ClientId, type TrackId } from './ids.js';
+export { version } from './version.js';
