@@ -32,7 +32,11 @@ pub(crate) struct Slot {
     /// Why the target was chosen.
     pub(crate) cause: LayerCause,
     /// Highest temporal layer forwarded.
-    pub(crate) max_temporal: u8,
+    max_temporal: u8,
+    /// The bound from the next frame on: one half of a frame forwarded helps nobody.
+    next_max_temporal: u8,
+    /// Timestamp of the newest frame.
+    newest_time: Option<u64>,
     /// The ring's chain start that was last replayed, so that a lost one is replayed once only.
     pub(crate) replayed: Option<u64>,
     /// The newest packet forwarded did not end its frame.
@@ -63,6 +67,8 @@ impl Slot {
             target: None,
             cause: LayerCause::Start,
             max_temporal: u8::MAX,
+            next_max_temporal: u8::MAX,
+            newest_time: None,
             replayed: None,
             mid_frame: false,
             sequence: SequenceRewriter::new(seed >> 16),
@@ -86,6 +92,11 @@ impl Slot {
         self.mid_frame = false;
         self.rate = RateMeter::default();
         self.switches = 0;
+    }
+
+    /// Bounds the temporal layers forwarded, from the next frame on; none lifts the bound.
+    pub(crate) fn bound_temporal(&mut self, most: Option<u8>) {
+        self.next_max_temporal = most.unwrap_or(u8::MAX);
     }
 
     /// Whether a switch now would cut a frame in two.
@@ -113,6 +124,7 @@ impl Slot {
             None => {}
         }
         self.payload_types = None;
+        self.newest_time = None;
         self.mid_frame = false;
         self.switches += 1;
     }
@@ -131,6 +143,10 @@ impl Slot {
             // Padding alone (RFC 3550 §5.1), as the publisher's probes are.
             self.sequence.drop(packet.seq);
             return false;
+        }
+        if self.newest_time.is_none_or(|newest| packet.time > newest) {
+            self.newest_time = Some(packet.time);
+            self.max_temporal = self.next_max_temporal;
         }
         let info = &packet.info;
         if info.temporal > self.max_temporal {

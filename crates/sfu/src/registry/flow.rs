@@ -43,7 +43,7 @@ impl Registry {
             let (track, temporal) = (subscription.track, subscription.layers.temporal);
             if let Some(slot) = client.slots.get_mut(usize::from(slot)) {
                 slot.track = Some(track);
-                slot.max_temporal = temporal.unwrap_or(u8::MAX);
+                slot.bound_temporal(temporal);
             }
             client.subscriptions_changed = true;
             self.retarget(now, key, place, LayerCause::Start, out);

@@ -84,7 +84,7 @@ impl Registry {
             let (slot, temporal) = (subscription.slot, layers.temporal);
             subscription.prefer(now, layers);
             if let Some(slot) = slot.and_then(|s| client.slots.get_mut(usize::from(s))) {
-                slot.max_temporal = temporal.unwrap_or(u8::MAX);
+                slot.bound_temporal(temporal);
             }
         }
         self.allocate(now, key);
@@ -221,7 +221,7 @@ impl Registry {
                 *subscription = Subscription::new(id, track, kind, options);
                 subscription.slot = slot;
                 if let Some(slot) = slot.and_then(|s| client.slots.get_mut(usize::from(s))) {
-                    slot.max_temporal = temporal.unwrap_or(u8::MAX);
+                    slot.bound_temporal(temporal);
                 }
                 if paused {
                     self.hold(key, track, slot);
