@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sluice_media::MediaKind;
 use str0m::IceCreds;
-use str0m::media::Mid;
+use str0m::media::{Mid, Rid};
 use str0m::rtp::Ssrc;
 
 use crate::clock::SenderClock;
@@ -91,11 +91,13 @@ pub(crate) struct Line {
     pub(crate) slot: Option<u16>,
 }
 
-/// Where an SSRC's packets go.
+/// Where an SSRC's packets go, and the stream they were authenticated on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ingress {
     pub(crate) track: u32,
     pub(crate) layer: usize,
+    pub(crate) mid: Mid,
+    pub(crate) rid: Option<Rid>,
 }
 
 impl Client {

@@ -39,6 +39,8 @@ pub(crate) struct Layer {
     /// Ticks between its last two frames, if they came in order.
     pub(crate) frame_interval: Option<u64>,
     last_frame_time: Option<u64>,
+    /// Highest sequence number of its SSRC.
+    pub(crate) newest: Option<u64>,
     /// Sequence number and timestamp of the packet before.
     previous: Option<(u64, u64)>,
     /// Timestamps of the newest frames and when the first packet of each came, newest last.
@@ -64,12 +66,27 @@ impl Layer {
             keyframe_start: KeyframeStart::default(),
             frame_interval: None,
             last_frame_time: None,
+            newest: None,
             previous: None,
             frames: VecDeque::with_capacity(FRAMES),
             last_packet: None,
             paused: false,
             keyframes: 0,
         }
+    }
+
+    /// Forgets what came from the SSRC before, and returns who was viewing it.
+    pub(crate) fn restart(&mut self) -> Vec<Viewer> {
+        self.unsent.clear();
+        self.ring = Ring::new(RING_LIMITS);
+        self.newest = None;
+        self.previous = None;
+        self.last_frame_time = None;
+        self.frame_interval = None;
+        self.frames.clear();
+        self.keyframe_start = KeyframeStart::default();
+        self.throttle.owe();
+        std::mem::take(&mut self.viewers)
     }
 
     /// Notes a packet that arrived at `now`, and tells it whether it starts a chain.
@@ -84,6 +101,7 @@ impl Layer {
             reason = "RTP time is 32 bits on the wire"
         )]
         let rtp_time = packet.time as u32;
+        self.newest = self.newest.max(Some(packet.seq));
         let previous = self.previous.replace((packet.seq, packet.time));
         let whole = self.keeps_frame(now, packet.time);
         if whole

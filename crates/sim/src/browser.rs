@@ -238,6 +238,27 @@ impl Browser {
         self.tracks.len() - 1
     }
 
+    /// Each layer goes on from another encoder, under another SSRC (RFC 3550 §8.2 lets it).
+    pub fn replace_encoder(&mut self, track: usize) {
+        let Some(track) = self.tracks.get_mut(track) else {
+            return;
+        };
+        let Some(mid) = track.mid else { return };
+        for layer in &mut track.layers {
+            let mut api = self.rtc.direct_api();
+            let Some(stream) = api.stream_tx_by_mid(mid, layer.rid) else {
+                continue;
+            };
+            let (old, repaired) = (stream.ssrc(), stream.rtx().is_some());
+            api.remove_stream_tx(old);
+            let ssrc = api.new_ssrc();
+            let rtx = repaired.then(|| api.new_ssrc());
+            api.declare_stream_tx(ssrc, rtx, mid, layer.rid);
+            layer.encoder = layer.encoder.successor(self.next_encoder, self.rng.fork());
+            self.next_encoder += 1;
+        }
+    }
+
     /// Stops a track (`inactive`) or lets it send again, at the next [`Self::negotiate`].
     pub fn set_inactive(&mut self, track: usize, inactive: bool) {
         if let Some(track) = self.tracks.get_mut(track) {

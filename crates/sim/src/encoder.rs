@@ -110,6 +110,12 @@ impl Encoder {
         }
     }
 
+    /// Another encoder of the same picture, with numbers of its own.
+    #[must_use]
+    pub fn successor(&self, id: u32, rng: Rng) -> Self {
+        Self::new(id, self.format, self.size, self.frame_bytes, rng)
+    }
+
     /// The format it makes.
     pub const fn format(&self) -> Format {
         self.format

@@ -11,7 +11,7 @@ use super::{HOLD, Registry};
 use crate::client::{Client, Ingress};
 use crate::output::Output;
 use crate::packet::Packet;
-use crate::propagated::Propagated;
+use crate::propagated::{LayerCause, Propagated};
 use crate::track::Track;
 
 impl Registry {
@@ -23,11 +23,16 @@ impl Registry {
         let Some(Ingress {
             track: index,
             layer,
+            ..
         }) = self.ingress(key, packet.header.ssrc)
         else {
             self.counters.inbound_dropped += 1;
             return;
         };
+        if self.is_replaced(now, index, layer, packet.header.ssrc) {
+            self.counters.inbound_dropped += 1;
+            return;
+        }
         let Self {
             clients,
             tracks,
@@ -80,6 +85,7 @@ impl Registry {
             }
             return;
         }
+        let newest = layer_state.newest == Some(packet.seq);
         for viewer in &layer_state.viewers {
             let Some(client) = clients
                 .get_mut(viewer.client as usize)
@@ -94,7 +100,8 @@ impl Registry {
                 }
             }
         }
-        if !layer_state.waiting.is_empty() {
+        // Who begins with a straggler would miss all that came between, and ask for it.
+        if newest && !layer_state.waiting.is_empty() {
             self.switch_audio(now, index, layer, &packet, out);
         }
     }
@@ -167,11 +174,69 @@ impl Registry {
         if client.ingress.len() >= MAX_INGRESS {
             client.ingress.remove(0);
         }
-        client.ingress.push((ssrc, Ingress { track, layer }));
-        if let Some(layer) = self.track_mut(track).and_then(|t| t.layers.get_mut(layer)) {
-            layer.ssrc = Some(ssrc);
+        let ingress = Ingress {
+            track,
+            layer,
+            mid,
+            rid,
+        };
+        client.ingress.push((ssrc, ingress));
+        self.change_source(track, layer, ssrc);
+        Some(ingress)
+    }
+
+    /// Whether this is a straggler of an SSRC another one has taken the layer over from. One that
+    /// comes back when the other has fallen silent takes over again.
+    fn is_replaced(&mut self, now: Instant, index: u32, place: usize, ssrc: Ssrc) -> bool {
+        let Some(layer) = self.track(index).and_then(|t| t.layers.get(place)) else {
+            return true;
+        };
+        if layer.ssrc == Some(ssrc) {
+            return false;
         }
-        Some(Ingress { track, layer })
+        if layer.is_active(now) {
+            return true;
+        }
+        self.change_source(index, place, ssrc);
+        false
+    }
+
+    /// From now on the layer comes from this SSRC. If it came from another before, its viewers
+    /// begin anew: the numbers of the two have nothing in common (RFC 3550 §5.1).
+    fn change_source(&mut self, index: u32, place: usize, ssrc: Ssrc) {
+        let Self {
+            clients,
+            tracks,
+            held,
+            ..
+        } = self;
+        let Some(track) = tracks
+            .get_mut(index as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let Some(layer) = track.layers.get_mut(place) else {
+            return;
+        };
+        if layer.ssrc.replace(ssrc).is_none_or(|old| old == ssrc) {
+            return;
+        }
+        held.retain(|held| *held != (index, place));
+        for viewer in layer.restart() {
+            let slot = clients
+                .get_mut(viewer.client as usize)
+                .and_then(Option::as_mut)
+                .and_then(|client| client.slots.get_mut(usize::from(viewer.slot)));
+            let Some(slot) = slot else { continue };
+            slot.current = None;
+            // It may be on its way to a sibling already.
+            if slot.target.is_none() {
+                slot.target = Some(place);
+                slot.cause = LayerCause::Start;
+                layer.waiting.push(viewer);
+            }
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use sluice_media::MediaKind;
+use sluice_rtp::{Protocol, classify};
 use str0m::bwe::BweKind;
 use str0m::media::KeyframeRequestKind;
+use str0m::rtp::Ssrc;
 use str0m::{Event, IceConnectionState};
 
 use super::{DRAIN_BUDGET, Registry};
@@ -39,6 +41,11 @@ impl Registry {
             return;
         }
         self.drain(now, key, out);
+        if let Some(client) = self.client_opt(key)
+            && let Some(stranger) = client.unknown_source(datagram.bytes)
+        {
+            client.dismiss(stranger);
+        }
     }
 
     /// The deadline of the client with this key is due.
@@ -207,6 +214,42 @@ impl Registry {
 }
 
 impl Client {
+    /// The SSRC of an RTP packet, if nothing authenticated has come from it.
+    fn unknown_source(&self, datagram: &[u8]) -> Option<Ssrc> {
+        if classify(datagram) != Some(Protocol::Rtp) {
+            return None;
+        }
+        let bytes = datagram.get(8..)?.first_chunk()?;
+        let ssrc = Ssrc::from(u32::from_be_bytes(*bytes));
+        let known = self.ingress.iter().any(|(known, _)| *known == ssrc);
+        (!known).then_some(ssrc)
+    }
+
+    /// str0m believes the MID extension (RFC 9143 §9.2) of a packet before SRTP has vouched for it:
+    /// a forged one moves the stream to an SSRC that nobody sends. This puts it back.
+    fn dismiss(&mut self, stranger: Ssrc) {
+        let Some(engine) = self.existing_engine() else {
+            return;
+        };
+        let mut api = engine.rtc.direct_api();
+        let Some(stream) = api.stream_rx(&stranger) else {
+            return;
+        };
+        let (mid, rid, rtx) = (stream.mid(), stream.rid(), stream.rtx());
+        let known = self.ingress.iter().rev();
+        let mut known = known.filter(|(_, ingress)| ingress.mid == mid && ingress.rid == rid);
+        let Some((ssrc, _)) = known.next().copied() else {
+            return; // nothing has come on this line yet: it may be the first
+        };
+        let Some(engine) = self.existing_engine() else {
+            return;
+        };
+        let mut api = engine.rtc.direct_api();
+        api.remove_stream_rx(stranger);
+        api.expect_stream_rx(ssrc, rtx, mid, rid)
+            .suppress_nack(rtx.is_none());
+    }
+
     fn send(&mut self, transmit: Transmit, out: &mut Output) {
         self.link.bytes_out += transmit.contents.len() as u64;
         // str0m answers no STUN request whose integrity check fails, so a success response
