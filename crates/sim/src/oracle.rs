@@ -62,6 +62,7 @@ impl World {
                 let mut slot = Slot {
                     truth: &truth,
                     emitted: HashMap::new(),
+                    last: 0,
                     arrivals: &arrivals,
                     found: Vec::new(),
                 };
@@ -122,6 +123,8 @@ struct Slot<'a> {
     truth: &'a Truth,
     /// By extended sequence number.
     emitted: HashMap<u64, Emitted>,
+    /// The number written last: what is above it may have been overtaken in the pacer's queue and wait there yet.
+    last: u64,
     arrivals: &'a BTreeMap<u64, &'a Arrival>,
     found: Vec<(Instant, String)>,
 }
@@ -184,6 +187,7 @@ impl Slot<'_> {
                 continue;
             };
             newest = newest.max(seq);
+            self.last = seq;
             if let Some(before) = self.emitted.insert(seq, *packet) {
                 let same = before.head == packet.head;
                 self.found
@@ -197,6 +201,7 @@ impl Slot<'_> {
             return;
         };
         let missing = (before.seq + 1..after.seq).filter(|seq| !self.emitted.contains_key(seq));
+        let waiting = missing.clone().filter(|seq| *seq > self.last).count();
         let holes = missing.count();
         let on_wire = usize::try_from(after.seq - before.seq - 1).unwrap_or(usize::MAX) - holes;
         let step = self.step(before, after, old, new);
@@ -212,7 +217,7 @@ impl Slot<'_> {
                     )
             }
         };
-        if holes > upstream {
+        if holes > upstream + waiting {
             self.found.push((
                 after.at,
                 format!("{holes} sequence numbers left out, {upstream} lost before us, between {old:?} as {} and {new:?} as {}; {}", before.seq, after.seq, self.ways(old, new)),

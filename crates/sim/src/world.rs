@@ -398,7 +398,9 @@ impl World {
         for (_, bytes) in std::mem::take(&mut peer.browser.outbox) {
             let arrivals = peer.up.send(now, &bytes);
             if let Some(packet) = peer.browser.identify(&bytes) {
-                peer.way.insert(packet, (now, arrivals[0]));
+                // A copy may be faster than the original.
+                peer.way
+                    .insert(packet, (now, arrivals.into_iter().flatten().min()));
             }
             for at in arrivals.into_iter().flatten() {
                 let at = batched(self.origin, at, self.batch);
