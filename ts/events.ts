@@ -177,7 +177,7 @@ export interface BandwidthEstimate {
   readonly bindingTerm: 'native' | 'remb' | 'ceiling';
 }
 
-/** The receiver reports of one second (RFC 3550 §6.4). */
+/** The receiver reports of one second (RFC 3550 §6.4), while media flows to or from the client. */
 export interface RtcpStats {
   /** The discriminant. */
   readonly type: 'rtcpStats';

@@ -136,7 +136,7 @@ pub enum Event {
         /// Its smallest term.
         binding_term: BindingTerm,
     },
-    /// The receiver reports of one second.
+    /// The receiver reports of one second, while media flows to or from the client.
     RtcpStats {
         /// The subscriber.
         client_id: String,

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use sluice_net::timer::Wheel;
 use sluice_sfu::{
-    ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, DropCause, Output, Propagated,
-    Registry, RegistryCounters, RegistryOptions, Route, RouteChange, Router, SfuError, Transmit,
+    ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, Deadline, DropCause, Output,
+    Propagated, Registry, RegistryCounters, RegistryOptions, Route, RouteChange, Router, SfuError,
+    Transmit,
 };
 
 use crate::error::ServerError;
@@ -358,8 +359,8 @@ impl Rooms {
     fn take_in(&mut self, now: Instant, registry: RegistryId) {
         let mut output = std::mem::take(&mut self.output);
         self.transmits.append(&mut output.transmits);
-        for (token, at) in output.deadlines.drain(..) {
-            self.wheel.arm(token, at);
+        for Deadline { token, at, slack } in output.deadlines.drain(..) {
+            self.wheel.arm_within(token, at, slack);
         }
         for change in output.routes.drain(..) {
             self.router.apply(&change);

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sluice_media::MediaKind;
-use str0m::IceCreds;
 use str0m::media::{Mid, Rid};
 use str0m::rtp::Ssrc;
+use str0m::{IceCreds, Rtc};
 
 use crate::clock::SenderClock;
 use crate::engine::{Engine, Failure, Setup};
@@ -76,6 +76,8 @@ pub(crate) struct Link {
     pub(crate) round_trip_time: Option<Duration>,
     pub(crate) fraction_lost: Option<f32>,
     pub(crate) jitter: Duration,
+    /// When a packet last was forwarded from or to it.
+    pub(crate) media_at: Option<Instant>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
 }
@@ -178,6 +180,15 @@ impl Client {
             self.engine.as_deref_mut()?,
             self.slots.get_mut(usize::from(slot))?,
         ))
+    }
+
+    /// Puts all streams to sleep, or wakes them.
+    pub(crate) fn for_each_slot(&mut self, f: impl Fn(&mut Slot, &mut Rtc)) {
+        if let Some(engine) = self.engine.as_deref_mut() {
+            for slot in &mut self.slots {
+                f(slot, &mut engine.rtc);
+            }
+        }
     }
 
     pub(crate) fn ufrag(&mut self) -> String {

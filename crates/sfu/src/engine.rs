@@ -51,14 +51,18 @@ pub(crate) struct Setup<'a> {
     pub(crate) estimate: bool,
 }
 
-/// One result of [`Engine::step`].
+/// Why [`Engine::step`] stopped.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Transmit(Transmit),
+    /// There may be more to send.
+    More,
     Packet(RtpPacket),
     Event(Event),
-    /// Drained: nothing to do before this time.
-    Idle(Instant),
+    /// Drained: nothing to do before this time, nor for `slack` after it.
+    Idle {
+        at: Instant,
+        slack: Duration,
+    },
 }
 
 /// The `Rtc` cannot go on.
@@ -99,6 +103,8 @@ pub(crate) struct Engine {
     clock: Instant,
     /// When media last went out: an idle peer is woken seldom.
     last_write: Option<Instant>,
+    /// When media last came in: feedback about it is not to wait.
+    last_read: Option<Instant>,
 }
 
 impl Engine {
@@ -129,6 +135,7 @@ impl Engine {
             profile,
             clock: now,
             last_write: None,
+            last_read: None,
         };
         for candidate in setup.candidates {
             if let Some(candidate) = host(*candidate) {
@@ -171,17 +178,25 @@ impl Engine {
         self.last_write = Some(now);
     }
 
-    /// Polls once. Repeat until [`Step::Idle`].
-    ///
+    /// Polls until something other than a datagram comes out; the datagrams are appended to
+    /// `transmits`, at most [`RUN`] of them. Repeat until [`Step::Idle`].
+    pub(crate) fn step(
+        &mut self,
+        now: Instant,
+        transmits: &mut Vec<Transmit>,
+    ) -> Result<Step, Failure> {
+        guarded(|| self.poll(now, transmits))?
+    }
+
     /// With an estimator the pacer lets one packet out per timeout, a microsecond apart: those
     /// timeouts are chased here, up to [`SLACK`] into the future, so that a frame leaves in one
     /// drain. Other timeouts are not: at a round trip of nothing the delay controller is due
     /// again at once, for ever.
-    pub(crate) fn step(&mut self, now: Instant) -> Result<Step, Failure> {
-        loop {
-            let output = guarded(|| self.rtc.poll_output())?.map_err(failure)?;
-            return Ok(match output {
-                Output::Transmit(transmit) => Step::Transmit(Transmit {
+    fn poll(&mut self, now: Instant, transmits: &mut Vec<Transmit>) -> Result<Step, Failure> {
+        let full = transmits.len() + RUN;
+        while transmits.len() < full {
+            match self.rtc.poll_output().map_err(failure)? {
+                Output::Transmit(transmit) => transmits.push(Transmit {
                     transport: match transmit.proto {
                         Protocol::Udp => Transport::Udp,
                         _ => Transport::Tcp,
@@ -190,8 +205,11 @@ impl Engine {
                     destination: transmit.destination,
                     contents: transmit.contents.into(),
                 }),
-                Output::Event(Event::RtpPacket(packet)) => Step::Packet(packet),
-                Output::Event(event) => Step::Event(event),
+                Output::Event(Event::RtpPacket(packet)) => {
+                    self.last_read = Some(now);
+                    return Ok(Step::Packet(packet));
+                }
+                Output::Event(event) => return Ok(Step::Event(event)),
                 Output::Timeout(at) => {
                     let reason = self.rtc.last_timeout_reason();
                     let horizon = now + SLACK;
@@ -199,15 +217,20 @@ impl Engine {
                         && at <= horizon
                         && self.clock <= horizon
                         && self.is_sending(now);
-                    if chase {
-                        // Always forward, or it spins.
-                        self.timeout(at.max(self.clock + Duration::from_micros(1)))?;
-                        continue;
+                    if !chase {
+                        return Ok(Step::Idle {
+                            at: at.max(now + self.floor(reason, now)),
+                            slack: self.slack(now),
+                        });
                     }
-                    Step::Idle(at.max(now + self.floor(reason, now)))
+                    // Always forward, or it spins.
+                    self.clock = at.max(self.clock + Duration::from_micros(1));
+                    let input = Input::Timeout(self.clock);
+                    self.rtc.handle_input(input).or_else(fatal)?;
                 }
-            });
+            }
         }
+        Ok(Step::More)
     }
 
     /// The SSRC's stream, if str0m knows it by now.
@@ -218,8 +241,17 @@ impl Engine {
     }
 
     fn is_sending(&self, now: Instant) -> bool {
-        self.last_write
-            .is_some_and(|at| now.saturating_duration_since(at) < QUIET)
+        self.last_write.is_some_and(|at| is_recent(at, now))
+    }
+
+    /// How late a wake-up may be: media waits for nothing, reports and checks do not mind.
+    fn slack(&self, now: Instant) -> Duration {
+        let is_receiving = self.last_read.is_some_and(|at| is_recent(at, now));
+        if self.is_sending(now) || is_receiving || !self.rtc.is_connected() {
+            Duration::ZERO
+        } else {
+            IDLE_SLACK
+        }
     }
 
     /// The least time before the next wake-up, by what asks for it.
@@ -237,6 +269,10 @@ impl Engine {
             _ => MIN_TICK,
         }
     }
+}
+
+fn is_recent(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) < QUIET
 }
 
 /// Our announced address as a candidate (RFC 8839 §5.1, RFC 6544 §4.5).
@@ -284,6 +320,8 @@ fn fatal(error: str0m::RtcError) -> Result<(), Failure> {
     }
 }
 
+/// Datagrams of one step, so that a peer with much to send leaves the others their turn.
+const RUN: usize = 64;
 /// How far into the future a drain may push str0m's clock.
 const SLACK: Duration = Duration::from_micros(200);
 /// The wheel's resolution.
@@ -291,8 +329,10 @@ const MIN_TICK: Duration = Duration::from_millis(1);
 /// str0m asks for the smoothed round trip, which is nothing on a LAN.
 const BWE_TICK: Duration = Duration::from_millis(25);
 /// A peer to whom no media goes is woken this seldom for pacing and estimation.
-const IDLE_TICK: Duration = Duration::from_millis(250);
-/// Without a write for this long a peer counts as idle.
+const IDLE_TICK: Duration = Duration::from_secs(1);
+/// See [`Deadline::slack`](crate::Deadline::slack).
+const IDLE_SLACK: Duration = Duration::from_millis(64);
+/// Without media for this long a peer counts as idle.
 const QUIET: Duration = Duration::from_millis(500);
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// Where the estimate starts. Probing corrects it within the first second.

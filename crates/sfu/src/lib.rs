@@ -39,7 +39,7 @@ pub use options::{
     ClientOptions, LocalCandidate, PreferredLayers, RegistryOptions, Role, SubscribeOptions,
     Transport,
 };
-pub use output::{Output, RouteChange};
+pub use output::{Deadline, Output, RouteChange};
 pub use propagated::{
     BindingTerm, CloseReason, DtlsState, IceState, KeyframeKind, Lane, Layer, LayerCause,
     Propagated, PublishedTrack, SrtpProfile, SubscribedTrack, SubscriptionState, TrackCloseReason,

@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::engine::{Failure, guarded};
 use crate::error::SfuError;
 use crate::sdp;
+use crate::slot::Slot;
 
 /// Where a client's negotiation stands.
 #[derive(Default)]
@@ -61,6 +62,7 @@ impl Client {
     pub(crate) fn accept_offer(&mut self, now: Instant, text: &str) -> Result<String, SfuError> {
         let text = sdp::checked(text)?;
         let offer = SdpOffer::from_sdp_string(&text).map_err(|e| SfuError::Sdp(e.to_string()))?;
+        self.for_each_slot(Slot::wake);
         let engine = self.engine(now, sdp::offers_transport_cc(&text))?;
         let outcome = guarded(|| engine.rtc.sdp_api().accept_offer(offer));
         let answer = self
@@ -92,6 +94,7 @@ impl Client {
             self.slots_of(MediaKind::Audio),
             self.slots_of(MediaKind::Video),
         );
+        self.for_each_slot(Slot::wake);
         let engine = self.engine(now, true)?;
         let mut api = engine.rtc.sdp_api();
         let mut added = Vec::new();
@@ -129,6 +132,7 @@ impl Client {
         }
         let text = sdp::checked(text)?;
         let answer = SdpAnswer::from_sdp_string(&text).map_err(|e| SfuError::Sdp(e.to_string()))?;
+        self.for_each_slot(Slot::wake);
         let (Some(pending), Some(engine)) =
             (self.negotiation.pending.take(), self.existing_engine())
         else {

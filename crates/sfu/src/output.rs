@@ -1,7 +1,7 @@
 //! What a registry gives back: bytes to send, events, deadlines, routes.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::Transmit;
 use crate::options::Transport;
@@ -15,10 +15,22 @@ pub struct Output {
     pub transmits: Vec<Transmit>,
     /// Events in order.
     pub events: Vec<Propagated>,
-    /// When to call `handle_timeout` for the client with this token; the latest one counts.
-    pub deadlines: Vec<(u32, Instant)>,
+    /// When to call `handle_timeout` for a client; the latest one counts.
+    pub deadlines: Vec<Deadline>,
     /// Changes of the routing table.
     pub routes: Vec<RouteChange>,
+}
+
+/// When a client wants to be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// The client.
+    pub token: u32,
+    /// Not before.
+    pub at: Instant,
+    /// So much later will do: nothing is being sent to it, and a shard with a thousand such clients
+    /// shall not wake for each of them.
+    pub slack: Duration,
 }
 
 /// A change of who gets which datagrams.

@@ -21,7 +21,8 @@ pub(crate) struct Packet {
     /// Extended RTP timestamp.
     pub(crate) time: u64,
     pub(crate) marker: bool,
-    pub(crate) extensions: ExtensionValues,
+    /// What each subscriber gets of the header extensions; none for most packets.
+    pub(crate) extensions: Option<Box<ExtensionValues>>,
     pub(crate) payload: Arc<[u8]>,
     /// When the kernel had it.
     pub(crate) arrived: Instant,
@@ -35,10 +36,14 @@ pub(crate) struct Packet {
 impl Packet {
     pub(crate) fn new(packet: RtpPacket, codec: Codec, wallclock: Instant) -> Self {
         let mut extensions = packet.header.ext_vals;
-        // They name the publisher's stream; the subscriber's own are written by its `Rtc`.
+        // They name the publisher's stream and its way to us; the subscriber's own are written by
+        // its `Rtc`.
         extensions.mid = None;
         extensions.rid = None;
         extensions.rid_repair = None;
+        extensions.abs_send_time = None;
+        extensions.transport_cc = None;
+        extensions.tx_time_offs = None;
         Self {
             info: payload::inspect(codec, &packet.payload),
             codec,
@@ -46,7 +51,7 @@ impl Packet {
             seq: *packet.seq_no,
             time: packet.time.numer(),
             marker: packet.header.marker,
-            extensions,
+            extensions: (extensions != ExtensionValues::default()).then(|| Box::new(extensions)),
             vp8: (codec == Codec::Vp8)
                 .then(|| Vp8Descriptor::parse(&packet.payload).ok())
                 .flatten(),

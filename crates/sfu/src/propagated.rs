@@ -112,7 +112,7 @@ pub enum Propagated {
         /// Which term of the estimate was the smallest.
         binding_term: BindingTerm,
     },
-    /// The receiver reports of one second (RFC 3550 §6.4).
+    /// The receiver reports of one second (RFC 3550 §6.4), while media flows to or from the client.
     RtcpStats {
         /// The subscriber.
         client_id: ClientId,

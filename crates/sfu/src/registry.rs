@@ -359,7 +359,7 @@ const SETTLED_AT_ONCE: usize = 8;
 /// How long a frame's first packets wait for its last, to leave in one run.
 const HOLD: Duration = Duration::from_millis(1);
 /// Steps of one drain: a peer with more output than this waits for its next turn.
-const DRAIN_BUDGET: usize = 4096;
+const DRAIN_BUDGET: usize = 256;
 /// How often a room with media looks at silence, owed keyframes and estimates.
 const TICK: Duration = Duration::from_millis(100);
 /// How often a room without media does.

@@ -21,6 +21,12 @@ pub(crate) struct Slot {
     pub(crate) mid: Mid,
     pub(crate) kind: MediaKind,
     ssrc: Ssrc,
+    rtx: Option<Ssrc>,
+    /// Its stream is declared. One that never had a track is not, but while a session description is
+    /// made: str0m would keep buffers for it and send a report about nothing each second.
+    awake: bool,
+    /// It has had a track: from then on its stream has numbers to keep.
+    used: bool,
     /// The m-line sends at present (RFC 9429 §4.2.5).
     pub(crate) enabled: bool,
     /// Dense index of the track that plays here.
@@ -54,13 +60,22 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(now: Instant, mid: Mid, kind: MediaKind, ssrc: Ssrc) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        mid: Mid,
+        kind: MediaKind,
+        ssrc: Ssrc,
+        rtx: Option<Ssrc>,
+    ) -> Self {
         // The SSRC is random: good enough for where numbers start (RFC 3550 §5.1).
         let seed = u64::from(*ssrc);
         Self {
             mid,
             kind,
             ssrc,
+            rtx,
+            awake: true,
+            used: false,
             enabled: true,
             track: None,
             current: None,
@@ -79,6 +94,32 @@ impl Slot {
             epoch: now,
             rate: RateMeter::default(),
             switches: 0,
+        }
+    }
+
+    /// Gives it a track to play.
+    pub(crate) fn bind(&mut self, track: u32, max_temporal: Option<u8>) {
+        self.track = Some(track);
+        self.used = true;
+        self.bound_temporal(max_temporal);
+    }
+
+    /// Declares its stream if it is not: before a track is bound, and before each negotiation.
+    pub(crate) fn wake(&mut self, rtc: &mut Rtc) {
+        if self.awake || rtc.media(self.mid).is_none() {
+            return;
+        }
+        self.awake = true;
+        rtc.direct_api()
+            .declare_stream_tx(self.ssrc, self.rtx, self.mid, None);
+        self.bound_rtx_cache(rtc);
+    }
+
+    /// Takes its stream back if it has never sent.
+    pub(crate) fn sleep(&mut self, rtc: &mut Rtc) {
+        if self.awake && !self.used {
+            self.awake = false;
+            rtc.direct_api().remove_stream_tx(self.ssrc);
         }
     }
 
@@ -199,8 +240,10 @@ impl Slot {
         )]
         let mut write = RtpWrite::new(pt, SeqNo::from(seq), time as u32, packet.wallclock, payload)
             .marker(packet.marker)
-            .ext_vals(packet.extensions.clone())
             .nackable(self.kind == MediaKind::Video);
+        if let Some(extensions) = &packet.extensions {
+            write = write.ext_vals(extensions.as_ref().clone());
+        }
         if let Some(patch) = vp8_patch {
             write = write.vp8_patch(patch);
         }

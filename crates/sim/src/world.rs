@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sluice_sfu::{
-    ClientId, ClientOptions, ClientSeed, ClientStats, CloseReason, Datagram, LocalCandidate,
-    Output, Propagated, Registry, RegistryOptions, Route, Router, SfuError, SubscribedTrack,
-    TrackId, Transport,
+    ClientId, ClientOptions, ClientSeed, ClientStats, CloseReason, Datagram, Deadline,
+    LocalCandidate, Output, Propagated, Registry, RegistryOptions, Route, Router, SfuError,
+    SubscribedTrack, TrackId, Transport,
 };
 
 use crate::browser::{Browser, RtpHead, Signal};
@@ -442,7 +442,7 @@ impl World {
         for change in std::mem::take(&mut self.out.routes) {
             self.router.apply(&change);
         }
-        for (token, at) in std::mem::take(&mut self.out.deadlines) {
+        for Deadline { token, at, .. } in std::mem::take(&mut self.out.deadlines) {
             self.peers[token as usize].deadline = Some(at.max(self.now));
         }
         for transmit in std::mem::take(&mut self.out.transmits) {

@@ -14,8 +14,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sluice_sfu::{
-    ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, LocalCandidate, Output, Propagated,
-    Registry, RegistryOptions, Role, Route, Router, Transport,
+    ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, Deadline, LocalCandidate, Output,
+    Propagated, Registry, RegistryOptions, Role, Route, Router, Transport,
 };
 use sluice_sim::{Browser, Format, Rng, Signal};
 
@@ -156,7 +156,7 @@ impl Hall {
         for change in self.out.routes.drain(..) {
             self.router.apply(&change);
         }
-        for (token, at) in self.out.deadlines.drain(..) {
+        for Deadline { token, at, .. } in self.out.deadlines.drain(..) {
             self.guests[token as usize].deadline = Some(at);
         }
         for transmit in std::mem::take(&mut self.out.transmits) {

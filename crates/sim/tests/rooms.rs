@@ -10,6 +10,10 @@ use std::time::Duration;
 use sluice_sfu::{
     ClientOptions, CloseReason, PreferredLayers, Propagated, Role, SfuError, TrackId,
 };
+use str0m::Rtc;
+use str0m::change::SdpAnswer;
+use str0m::media::{Direction, MediaKind};
+
 use sluice_sim::{Format, Loss, Profile, Rate, Rng, Signal, World, run_seed};
 
 /// Runs them on two threads; a seed that fails becomes a test of its own.
@@ -250,6 +254,37 @@ fn a_publisher_may_change_its_ssrc() {
         assert!(shown > 30, "{format:?}: {shown} frames in 3 s");
         clean(world);
     }
+}
+
+#[test]
+fn an_idle_slot_keeps_its_ssrc() {
+    let mut world = World::new(16);
+    let peer = world.join(receive_only(), Profile::default(), Profile::default());
+    let id = world.peers[peer].id;
+    let mut page = Rtc::builder().build(world.now);
+    let mut ssrcs = |kind| {
+        let mut api = page.sdp_api();
+        for _ in 0..3 {
+            api.add_media(kind, Direction::RecvOnly, None, None, None);
+        }
+        let (offer, pending) = api.apply().unwrap();
+        let offer = offer.to_sdp_string();
+        let answer = world
+            .with_registry(|r, now, out| r.accept_offer(now, id, &offer, out))
+            .unwrap();
+        let parsed = SdpAnswer::from_sdp_string(&answer).unwrap();
+        page.sdp_api().accept_answer(pending, parsed).unwrap();
+        let lines = answer.lines().filter(|line| line.starts_with("a=ssrc"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = ssrcs(MediaKind::Video);
+    let second = ssrcs(MediaKind::Audio);
+    assert!(
+        first.len() >= 9,
+        "SSRC, its repair and their group, thrice: {first:?}"
+    );
+    assert!(second.starts_with(&first), "{first:?} then {second:?}");
+    assert!(second.len() > first.len());
 }
 
 #[test]

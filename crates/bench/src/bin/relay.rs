@@ -213,7 +213,8 @@ impl Room {
                 self.router.apply(&change);
             }
         }
-        self.deadlines.extend(self.out.deadlines.drain(..));
+        let due = self.out.deadlines.drain(..);
+        self.deadlines.extend(due.map(|due| (due.token, due.at)));
         self.out.events.clear();
     }
 

@@ -61,6 +61,19 @@ impl Wheel {
         self.place(key);
     }
 
+    /// As [`arm`](Self::arm), at the roundest tick up to `slack` later: deadlines that can wait fall
+    /// together, and one wake-up serves them all.
+    pub fn arm_within(&mut self, key: u32, at: Instant, slack: Duration) {
+        let first = self.tick_at_or_after(at);
+        let last = first.saturating_add(ticks(slack));
+        // The highest bit in which the two differ is the largest power of two with a multiple between.
+        let differing = (first.saturating_sub(1) ^ last)
+            .checked_ilog2()
+            .unwrap_or(0);
+        let tick = last >> differing << differing;
+        self.arm(key, self.origin + Duration::from_millis(tick));
+    }
+
     /// Forgets the deadline of `key`, if it has one.
     pub fn cancel(&mut self, key: u32) {
         if self.is_armed(key) {

@@ -146,3 +146,27 @@ fn moved_deadline_fires_once_and_at_its_last_place() {
     assert_eq!(expired, [3]);
     assert_eq!(wheel.next_deadline(), None);
 }
+
+#[test]
+fn deadlines_that_can_wait_fall_together() {
+    let origin = Instant::now();
+    let mut random = Seeded::new(5);
+    let mut wheel = Wheel::new(origin);
+    let (slack, mut wanted) = (micros(64_000), BTreeMap::new());
+    for key in 0..500 {
+        let at = origin + micros(random.below(2_000_000));
+        wheel.arm_within(key, at, slack);
+        wanted.insert(key, at);
+    }
+    let (mut wakes, mut expired) = (0, Vec::new());
+    while let Some(now) = wheel.next_deadline() {
+        wheel.expire(now, &mut expired);
+        wakes += usize::from(!expired.is_empty());
+        for key in expired.drain(..) {
+            let at = wanted[&key];
+            assert!(now >= at, "early");
+            assert!(now < at + slack + micros(1000), "{:?} late", now - at);
+        }
+    }
+    assert!(wakes <= 32, "{wakes} wakes for 500 deadlines in 2 s");
+}

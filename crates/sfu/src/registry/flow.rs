@@ -41,9 +41,9 @@ impl Registry {
             };
             subscription.slot = Some(slot);
             let (track, temporal) = (subscription.track, subscription.layers.temporal);
-            if let Some(slot) = client.slots.get_mut(usize::from(slot)) {
-                slot.track = Some(track);
-                slot.bound_temporal(temporal);
+            if let Some((engine, slot)) = client.engine_and_slot(slot) {
+                slot.wake(&mut engine.rtc);
+                slot.bind(track, temporal);
             }
             client.subscriptions_changed = true;
             self.retarget(now, key, place, LayerCause::Start, out);

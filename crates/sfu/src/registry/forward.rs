@@ -51,6 +51,7 @@ impl Registry {
         let Some(publisher) = clients.get_mut(key as usize).and_then(Option::as_deref_mut) else {
             return;
         };
+        publisher.link.media_at = Some(now);
         let wallclock = publisher.clock.wallclock(&packet);
         if track
             .params

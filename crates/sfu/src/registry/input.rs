@@ -12,7 +12,7 @@ use str0m::{Event, IceConnectionState};
 use super::{DRAIN_BUDGET, Registry};
 use crate::client::Client;
 use crate::engine::{Datagram, Step, Transmit};
-use crate::output::{Output, RouteChange};
+use crate::output::{Deadline, Output, RouteChange};
 use crate::propagated::{
     BindingTerm, CloseReason, DtlsState, IceState, KeyframeKind, Propagated, SrtpProfile,
 };
@@ -59,6 +59,7 @@ impl Registry {
             return;
         };
         client.dirty = false;
+        client.link.media_at = Some(now);
         if let Some(engine) = client.existing_engine() {
             engine.note_write(now);
         }
@@ -89,12 +90,16 @@ impl Registry {
             let Some(engine) = client.existing_engine() else {
                 return;
             };
-            match engine.step(now) {
-                Ok(Step::Transmit(transmit)) => client.send(transmit, out),
+            let before = out.transmits.len();
+            let step = engine.step(now, &mut out.transmits);
+            client.sent(before, out);
+            match step {
+                Ok(Step::More) => {}
                 Ok(Step::Packet(packet)) => self.forward(now, key, packet, out),
                 Ok(Step::Event(event)) => self.on_event(now, key, event, out),
-                Ok(Step::Idle(at)) => {
-                    out.deadlines.push((client.token, at));
+                Ok(Step::Idle { at, slack }) => {
+                    let token = client.token;
+                    out.deadlines.push(Deadline { token, at, slack });
                     if client.lines_changed {
                         self.review_lines(now, key, out);
                     }
@@ -109,7 +114,11 @@ impl Registry {
         }
         // Over budget: its next turn goes on from here.
         if let Some(client) = self.client(key) {
-            out.deadlines.push((client.token, now));
+            out.deadlines.push(Deadline {
+                token: client.token,
+                at: now,
+                slack: Duration::ZERO,
+            });
         }
     }
 
@@ -189,12 +198,15 @@ impl Registry {
                     .or_else(|| stats.selected_candidate_pair?.current_round_trip_time)
                     .or(link.round_trip_time);
                 link.fraction_lost = stats.egress_loss_fraction.or(link.fraction_lost);
-                out.events.push(Propagated::RtcpStats {
-                    client_id,
-                    fraction_lost: link.fraction_lost.unwrap_or_default(),
-                    round_trip_time: link.round_trip_time,
-                    jitter: link.jitter,
-                });
+                let flows = |at| now.saturating_duration_since(at) < FLOWING;
+                if link.media_at.is_some_and(flows) {
+                    out.events.push(Propagated::RtcpStats {
+                        client_id,
+                        fraction_lost: link.fraction_lost.unwrap_or_default(),
+                        round_trip_time: link.round_trip_time,
+                        jitter: link.jitter,
+                    });
+                }
             }
             Event::MediaIngressStats(stats) => {
                 let rate = match client.lines.iter().find(|line| line.mid == stats.mid) {
@@ -250,17 +262,22 @@ impl Client {
             .suppress_nack(rtx.is_none());
     }
 
-    fn send(&mut self, transmit: Transmit, out: &mut Output) {
-        self.link.bytes_out += transmit.contents.len() as u64;
-        // str0m answers no STUN request whose integrity check fails, so a success response
-        // (RFC 8489 §5: class 10, method Binding) vouches for the address it goes to.
-        if transmit.contents.starts_with(&[0x01, 0x01]) {
-            self.authenticate(&transmit, out);
+    /// Looks at what was written from this place on.
+    fn sent(&mut self, before: usize, out: &mut Output) {
+        let Output {
+            transmits, routes, ..
+        } = out;
+        for transmit in transmits.iter().skip(before) {
+            self.link.bytes_out += transmit.contents.len() as u64;
+            // str0m answers no STUN request whose integrity check fails, so a success response
+            // (RFC 8489 §5: class 10, method Binding) vouches for the address it goes to.
+            if transmit.contents.starts_with(&[0x01, 0x01]) {
+                self.authenticate(transmit, routes);
+            }
         }
-        out.transmits.push(transmit);
     }
 
-    fn authenticate(&mut self, transmit: &Transmit, out: &mut Output) {
+    fn authenticate(&mut self, transmit: &Transmit, routes: &mut Vec<RouteChange>) {
         let source = transmit.destination;
         if self.remotes.last() == Some(&source) {
             return;
@@ -270,7 +287,7 @@ impl Client {
             self.remotes.remove(0);
         }
         self.remotes.push(source);
-        out.routes.push(RouteChange::Authenticated {
+        routes.push(RouteChange::Authenticated {
             token: self.token,
             source,
             transport: transmit.transport,
@@ -315,5 +332,7 @@ fn count_profile(counters: &mut [u64; 3], profile: SrtpProfile) {
 const AUDIO_CLOCK: u32 = 48_000;
 /// Ticks a second of all video we negotiate.
 const VIDEO_CLOCK: u32 = 90_000;
+/// A client without media for this long is not reported on: its numbers stand still.
+const FLOWING: Duration = Duration::from_secs(2);
 /// Addresses of one client, oldest out (STR0M.md §9).
 const MAX_REMOTES: usize = 16;

@@ -189,6 +189,9 @@ impl Registry {
             self.open_track(now, key, line, &rids, out);
         }
         self.bind(now, key, out);
+        if let Some(client) = self.client_opt(key) {
+            client.for_each_slot(Slot::sleep);
+        }
         self.unsettle(key);
     }
 
@@ -287,10 +290,10 @@ impl Client {
                     return;
                 };
                 let mut api = engine.rtc.direct_api();
-                let Some(ssrc) = api.stream_tx_by_mid(mid, None).map(|s| s.ssrc()) else {
+                let Some(stream) = api.stream_tx_by_mid(mid, None) else {
                     return;
                 };
-                let slot = Slot::new(now, mid, kind, ssrc);
+                let slot = Slot::new(now, mid, kind, stream.ssrc(), stream.rtx());
                 slot.bound_rtx_cache(&mut engine.rtc);
                 let index = u16::try_from(self.slots.len()).ok();
                 self.slots.push(slot);
@@ -312,10 +315,9 @@ fn say_goodbye(client: &mut Client, now: Instant, out: &mut Output) {
         return;
     }
     for _ in 0..GOODBYE_BUDGET {
-        match engine.step(now) {
-            Ok(Step::Transmit(transmit)) => out.transmits.push(transmit),
-            Ok(Step::Packet(_) | Step::Event(_)) => {}
-            Ok(Step::Idle(_)) | Err(_) => return,
+        match engine.step(now, &mut out.transmits) {
+            Ok(Step::More | Step::Packet(_) | Step::Event(_)) => {}
+            Ok(Step::Idle { .. }) | Err(_) => return,
         }
     }
 }
