@@ -57,11 +57,19 @@ pub(crate) struct Client {
     pub(crate) closing: Option<CloseReason>,
     /// Its engine panicked, which is counted when it goes.
     pub(crate) panicked: bool,
+    pub(crate) marks: Marks,
+    pub(crate) link: Link,
+}
+
+/// What others left for a client to do, side by side: the forwarding loop touches nothing else of it.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// Slots whose layer has packets they have not taken.
+    pub(crate) news: u64,
     /// On the registry's dirty list.
     pub(crate) dirty: bool,
     /// On the registry's list of clients with something to report.
     pub(crate) unsettled: bool,
-    pub(crate) link: Link,
 }
 
 /// What is known of the way to the peer.
@@ -135,8 +143,7 @@ impl Client {
             remotes: Vec::new(),
             closing: None,
             panicked: false,
-            dirty: false,
-            unsettled: false,
+            marks: Marks::default(),
             link: Link::default(),
         }
     }

@@ -45,6 +45,6 @@ pub use propagated::{
     Propagated, PublishedTrack, SrtpProfile, SubscribedTrack, SubscriptionState, TrackCloseReason,
 };
 pub use registry::{ClientSeed, Registry};
-pub use router::{DropCause, Route, Router};
+pub use router::{DropCause, Route, Router, can_wait};
 pub use sluice_media::{Codec, MediaKind};
 pub use stats::{ClientStats, LayerStats, RegistryCounters, SubscriptionStats, TrackStats};

@@ -260,7 +260,7 @@ impl Registry {
         let Some(client) = self.client_opt(key) else {
             return;
         };
-        client.unsettled = false;
+        client.marks.unsettled = false;
         if let Some(reason) = client.closing.take() {
             self.remove(now, key, reason, out);
             return;
@@ -324,7 +324,7 @@ impl Registry {
 
     fn soil(&mut self, key: u32) {
         if let Some(client) = self.client_opt(key)
-            && !std::mem::replace(&mut client.dirty, true)
+            && !std::mem::replace(&mut client.marks.dirty, true)
         {
             self.dirty.push_back(key);
         }
@@ -332,7 +332,7 @@ impl Registry {
 
     fn unsettle(&mut self, key: u32) {
         if let Some(client) = self.client_opt(key)
-            && !std::mem::replace(&mut client.unsettled, true)
+            && !std::mem::replace(&mut client.marks.unsettled, true)
         {
             self.unsettled.push(key);
         }

@@ -49,6 +49,12 @@ struct Known {
     addresses: VecDeque<(SocketAddr, Transport)>,
 }
 
+/// Whether a datagram is a report or a check (RTCP, STUN), which a few milliseconds more do not hurt,
+/// as they would media and handshakes.
+pub fn can_wait(datagram: &[u8]) -> bool {
+    !matches!(classify(datagram), Some(Protocol::Dtls | Protocol::Rtp))
+}
+
 impl Router {
     /// Looks up who gets a datagram.
     pub fn route<'a>(

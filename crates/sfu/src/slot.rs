@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice_media::{Codec, MediaKind};
+use sluice_media::{Codec, Cursor, MediaKind, Read, Ring};
 use sluice_rtp::payload::vp9;
 use sluice_rtp::{PictureIdRewriter, PictureIds, SequenceRewriter, TimestampRewriter};
 use str0m::Rtc;
@@ -15,6 +15,7 @@ use crate::layer::Layer;
 use crate::packet::Packet;
 use crate::propagated::LayerCause;
 use crate::rate::RateMeter;
+use crate::stats::RegistryCounters;
 
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -22,17 +23,15 @@ pub(crate) struct Slot {
     pub(crate) kind: MediaKind,
     ssrc: Ssrc,
     rtx: Option<Ssrc>,
-    /// Its stream is declared. One that never had a track is not, but while a session description is
-    /// made: str0m would keep buffers for it and send a report about nothing each second.
-    awake: bool,
-    /// It has had a track: from then on its stream has numbers to keep.
-    used: bool,
+    stream: Stream,
     /// The m-line sends at present (RFC 9429 §4.2.5).
     pub(crate) enabled: bool,
     /// Dense index of the track that plays here.
     pub(crate) track: Option<u32>,
     /// The layer that flows.
     pub(crate) current: Option<usize>,
+    /// How far it has got in that layer's ring.
+    pub(crate) cursor: Option<Cursor>,
     /// The layer to switch to at its next chain start.
     pub(crate) target: Option<usize>,
     /// Why the target was chosen.
@@ -59,6 +58,18 @@ pub(crate) struct Slot {
     pub(crate) switches: u64,
 }
 
+/// A slot's stream in its `Rtc`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    /// Not declared: it never had a track, and str0m would keep buffers for it and send a report about
+    /// nothing each second.
+    Asleep,
+    /// Declared, as while a session description is made, which is to name its SSRC. Nothing was sent.
+    Fresh,
+    /// It has had a track: from then on it has numbers to keep.
+    Used,
+}
+
 impl Slot {
     pub(crate) fn new(
         now: Instant,
@@ -74,11 +85,11 @@ impl Slot {
             kind,
             ssrc,
             rtx,
-            awake: true,
-            used: false,
+            stream: Stream::Fresh,
             enabled: true,
             track: None,
             current: None,
+            cursor: None,
             target: None,
             cause: LayerCause::Start,
             max_temporal: u8::MAX,
@@ -100,16 +111,16 @@ impl Slot {
     /// Gives it a track to play.
     pub(crate) fn bind(&mut self, track: u32, max_temporal: Option<u8>) {
         self.track = Some(track);
-        self.used = true;
+        self.stream = Stream::Used;
         self.bound_temporal(max_temporal);
     }
 
     /// Declares its stream if it is not: before a track is bound, and before each negotiation.
     pub(crate) fn wake(&mut self, rtc: &mut Rtc) {
-        if self.awake || rtc.media(self.mid).is_none() {
+        if self.stream != Stream::Asleep || rtc.media(self.mid).is_none() {
             return;
         }
-        self.awake = true;
+        self.stream = Stream::Fresh;
         rtc.direct_api()
             .declare_stream_tx(self.ssrc, self.rtx, self.mid, None);
         self.bound_rtx_cache(rtc);
@@ -117,8 +128,8 @@ impl Slot {
 
     /// Takes its stream back if it has never sent.
     pub(crate) fn sleep(&mut self, rtc: &mut Rtc) {
-        if self.awake && !self.used {
-            self.awake = false;
+        if self.stream == Stream::Fresh {
+            self.stream = Stream::Asleep;
             rtc.direct_api().remove_stream_tx(self.ssrc);
         }
     }
@@ -127,6 +138,7 @@ impl Slot {
     pub(crate) fn unbind(&mut self) {
         self.track = None;
         self.current = None;
+        self.cursor = None;
         self.target = None;
         self.replayed = None;
         self.payload_types = None;
@@ -170,20 +182,69 @@ impl Slot {
         self.switches += 1;
     }
 
-    /// Writes one packet towards the subscriber. False: nothing was written.
-    ///
-    /// The payload is shared; only VP9 after a switch has to copy it, as str0m patches VP8 alone.
-    pub(crate) fn write(
+    /// Writes what its cursor has not seen of the layer it plays. False: the ring went on without it.
+    pub(crate) fn pull(
         &mut self,
         rtc: &mut Rtc,
         now: Instant,
         source: Option<PayloadParams>,
-        packet: &Packet,
+        ring: &Ring<Packet>,
+        counters: &mut RegistryCounters,
     ) -> bool {
+        let Some(mut cursor) = self.cursor.take() else {
+            return true;
+        };
+        let mut in_step = true;
+        let news = std::iter::from_fn(|| match ring.read(&mut cursor) {
+            Read::Item(packet) => Some(packet),
+            Read::Lagged { .. } => {
+                in_step = false;
+                None
+            }
+            Read::Empty => None,
+        });
+        self.write(rtc, now, source, news, counters);
+        self.cursor = Some(cursor);
+        in_step
+    }
+
+    /// Writes packets towards the subscriber.
+    ///
+    /// The payload is shared; only VP9 after a switch has to copy it, as str0m patches VP8 alone.
+    pub(crate) fn write<'a>(
+        &mut self,
+        rtc: &mut Rtc,
+        now: Instant,
+        source: Option<PayloadParams>,
+        packets: impl Iterator<Item = &'a Packet>,
+        counters: &mut RegistryCounters,
+    ) {
+        let mut packets = packets.peekable();
+        while let Some(first) = packets.peek() {
+            let from = first.pt;
+            let to = self.payload_type(rtc, from, source);
+            let mut api = rtc.direct_api();
+            let mut stream = api.stream_tx(&self.ssrc);
+            while let Some(packet) = packets.next_if(|packet| packet.pt == from) {
+                let Some(write) = self.prepare(to, packet) else {
+                    continue;
+                };
+                let Some(stream) = stream.as_mut() else {
+                    continue;
+                };
+                self.rate.add(now, packet.payload.len());
+                counters.count_forwarded(self.kind, packet.payload.len());
+                stream.write_rtp(write);
+            }
+        }
+    }
+
+    /// What of a packet is the subscriber's own. None: it does not get this one.
+    fn prepare(&mut self, pt: Option<Pt>, packet: &Packet) -> Option<RtpWrite> {
         if packet.payload.is_empty() {
             // Padding alone (RFC 3550 §5.1), as the publisher's probes are.
             self.sequence.drop(packet.seq);
-            return false;
+            return None;
         }
         if self.newest_time.is_none_or(|newest| packet.time > newest) {
             self.newest_time = Some(packet.time);
@@ -196,26 +257,22 @@ impl Slot {
                 pictures.drop_frame(info);
                 self.renumber = true;
             }
-            return false;
+            return None;
         }
-        let Some(pt) = self.payload_type(rtc, packet.pt, source) else {
-            return false;
-        };
+        let pt = pt?;
         let ids = match &mut self.pictures {
             Some(pictures) if info.picture_id.is_some() => {
                 let Some(ids) = pictures.map(info) else {
                     // Of a picture already dropped, as when the bound was lifted in its middle, or
                     // from before the switch.
                     self.sequence.drop(packet.seq);
-                    return false;
+                    return None;
                 };
                 self.renumber.then_some(ids)
             }
             _ => None,
         };
-        let Some(seq) = self.sequence.map(packet.seq) else {
-            return false;
-        };
+        let seq = self.sequence.map(packet.seq)?;
         let time = self.timestamp.map(packet.time);
         let mut payload = Arc::clone(&packet.payload);
         let mut vp8_patch = None;
@@ -228,12 +285,7 @@ impl Slot {
             }
             _ => {}
         }
-        let mut api = rtc.direct_api();
-        let Some(stream) = api.stream_tx(&self.ssrc) else {
-            return false;
-        };
         self.mid_frame = !packet.ends_frame();
-        self.rate.add(now, payload.len());
         #[expect(
             clippy::cast_possible_truncation,
             reason = "RTP time is 32 bits on the wire"
@@ -247,8 +299,7 @@ impl Slot {
         if let Some(patch) = vp8_patch {
             write = write.vp8_patch(patch);
         }
-        stream.write_rtp(write);
-        true
+        Some(write)
     }
 
     /// The subscriber's payload type for the publisher's, found once per source.

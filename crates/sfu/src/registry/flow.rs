@@ -6,10 +6,8 @@ use sluice_media::{MediaKind, Read};
 use str0m::media::{KeyframeRequestKind, Mid};
 
 use super::Registry;
-use super::forward::write;
 use crate::layer::{JOIN_AGE, JOIN_PACKETS, Viewer};
 use crate::output::Output;
-use crate::packet::Packet;
 use crate::propagated::{KeyframeKind, Layer as LayerPoint, LayerCause, Propagated};
 use crate::selector::{best_fit, ceiling};
 
@@ -170,21 +168,17 @@ impl Registry {
         }
     }
 
-    /// Audio may start with any packet.
+    /// Audio starts with the newest packet: who began with a straggler would miss all that came
+    /// between, and ask for it.
     pub(super) fn switch_audio(
         &mut self,
         now: Instant,
         index: u32,
-        layer: usize,
-        packet: &Packet,
+        place: usize,
         out: &mut Output,
     ) {
         let Self {
-            clients,
-            tracks,
-            dirty,
-            counters,
-            ..
+            clients, tracks, ..
         } = self;
         let Some(track) = tracks
             .get_mut(index as usize)
@@ -192,12 +186,20 @@ impl Registry {
         else {
             return;
         };
-        let (id, params) = (track.id, track.params);
-        let Some(layer_state) = track.layers.get_mut(layer) else {
+        let id = track.id;
+        let Some(layer) = track.layers.get_mut(place) else {
             return;
         };
-        let waiting = std::mem::take(&mut layer_state.waiting);
-        for viewer in waiting {
+        let mut cursor = layer.ring.join();
+        let joined = cursor.clone();
+        let Read::Item(packet) = layer.ring.read(&mut cursor) else {
+            return;
+        };
+        if layer.newest != Some(packet.seq) {
+            return;
+        }
+        let waiting = std::mem::take(&mut layer.waiting);
+        for viewer in &waiting {
             let Some(client) = clients
                 .get_mut(viewer.client as usize)
                 .and_then(Option::as_mut)
@@ -208,23 +210,21 @@ impl Registry {
             let Some(slot) = client.slots.get_mut(usize::from(viewer.slot)) else {
                 continue;
             };
-            slot.switch(layer_state, packet);
-            slot.current = Some(layer);
+            slot.switch(layer, packet);
+            slot.current = Some(place);
+            slot.cursor = Some(joined.clone());
             slot.target = None;
-            let cause = slot.cause;
-            if write(client, viewer.slot, now, params, packet) {
-                counters.count_forwarded(MediaKind::Audio, packet.payload.len());
-                if !std::mem::replace(&mut client.dirty, true) {
-                    dirty.push_back(viewer.client);
-                }
-            }
-            layer_state.viewers.push(viewer);
             out.events.push(Propagated::LayerChanged {
                 client_id,
                 track_id: id,
                 layer: LayerPoint::default(),
-                cause,
+                cause: slot.cause,
             });
+        }
+        layer.viewers.extend_from_slice(&waiting);
+        for viewer in waiting {
+            self.pull_slot(now, viewer);
+            self.soil(viewer.client);
         }
     }
 
@@ -238,6 +238,8 @@ impl Registry {
         viewer: Viewer,
         out: &mut Output,
     ) -> bool {
+        // What it has not taken yet of the layer it leaves tells whether that is in mid-frame.
+        self.pull_slot(now, viewer);
         let Self {
             clients,
             tracks,
@@ -267,7 +269,7 @@ impl Registry {
             return false;
         };
         let client_id = client.id;
-        let Some(slot) = client.slots.get_mut(usize::from(viewer.slot)) else {
+        let Some((engine, slot)) = client.engine_and_slot(viewer.slot) else {
             return false;
         };
         let since = layer.ring.head().saturating_sub(start.unwrap_or_default());
@@ -280,17 +282,11 @@ impl Registry {
         slot.switch(layer, first);
         let (cause, rid) = (slot.cause, layer.rid);
         let overtook = layer.ring.before_start().filter(|p| p.seq > first.seq);
-        for packet in std::iter::once(first).chain(overtook) {
-            if write(client, viewer.slot, now, params, packet) {
-                counters.count_forwarded(MediaKind::Video, packet.payload.len());
-            }
-        }
-        while let Read::Item(packet) = layer.ring.read(&mut cursor) {
-            if write(client, viewer.slot, now, params, packet) {
-                counters.count_forwarded(MediaKind::Video, packet.payload.len());
-            }
-        }
-        if !std::mem::replace(&mut client.dirty, true) {
+        let head = std::iter::once(first).chain(overtook);
+        slot.write(&mut engine.rtc, now, params, head, counters);
+        slot.cursor = Some(cursor);
+        slot.pull(&mut engine.rtc, now, params, &layer.ring, counters);
+        if !std::mem::replace(&mut client.marks.dirty, true) {
             dirty.push_back(viewer.client);
         }
         if let Some(layer) = old.and_then(|old| track.layers.get_mut(old)) {

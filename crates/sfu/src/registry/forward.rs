@@ -1,4 +1,4 @@
-//! The hot path: a publisher's packet to the layer's dense list of subscribers.
+//! The hot path: a publisher's packet into the layer's ring, and out of it to each subscriber.
 //!
 //! No lock, no await, no search per subscriber, no copy of the payload.
 
@@ -9,6 +9,7 @@ use str0m::rtp::{RtpPacket, Ssrc};
 
 use super::{HOLD, Registry};
 use crate::client::{Client, Ingress};
+use crate::layer::Viewer;
 use crate::output::Output;
 use crate::packet::Packet;
 use crate::propagated::{LayerCause, Propagated};
@@ -36,7 +37,6 @@ impl Registry {
         let Self {
             clients,
             tracks,
-            dirty,
             held,
             held_until,
             counters,
@@ -64,7 +64,7 @@ impl Registry {
             clock_rate: packet.time.frequency().get(),
         });
         let mut packet = Packet::new(packet, codec, wallclock);
-        let (kind, params) = (track.kind, track.params);
+        let kind = track.kind;
         let Some(layer_state) = track.layers.get_mut(layer) else {
             return;
         };
@@ -74,41 +74,22 @@ impl Registry {
             MediaKind::Video => counters.bytes_in_video += packet.payload.len() as u64,
         }
 
-        if kind == MediaKind::Video {
-            let done = packet.ends_frame() || layer_state.unsent.len() + 1 >= MAX_HELD;
-            if layer_state.unsent.is_empty() && !done {
-                held.push((index, layer));
-                held_until.get_or_insert(now + HOLD);
-            }
-            layer_state.unsent.push(packet);
-            if done {
-                self.send_unsent(now, index, layer, out);
-            }
-            return;
+        let done = kind == MediaKind::Audio
+            || packet.ends_frame()
+            || layer_state.unsent.len() + 1 >= MAX_HELD;
+        if layer_state.unsent.is_empty() && !done {
+            held.push((index, layer));
+            held_until.get_or_insert(now + HOLD);
         }
-        let newest = layer_state.newest == Some(packet.seq);
-        for viewer in &layer_state.viewers {
-            let Some(client) = clients
-                .get_mut(viewer.client as usize)
-                .and_then(Option::as_mut)
-            else {
-                continue;
-            };
-            if write(client, viewer.slot, now, params, &packet) {
-                counters.count_forwarded(kind, packet.payload.len());
-                if !std::mem::replace(&mut client.dirty, true) {
-                    dirty.push_back(viewer.client);
-                }
-            }
-        }
-        // Who begins with a straggler would miss all that came between, and ask for it.
-        if newest && !layer_state.waiting.is_empty() {
-            self.switch_audio(now, index, layer, &packet, out);
+        layer_state.unsent.push(packet);
+        if done {
+            self.send_unsent(now, index, layer, out);
         }
     }
 
-    /// Forwards what a video layer holds, a frame as a rule: destinations outer, packets inner, so
-    /// that each subscriber's state is fetched once and its packets leave in one run.
+    /// Puts what a layer holds, a frame as a rule, into its ring and tells its viewers of it: each
+    /// takes it out when its turn to be drained comes ([`Registry::pull`]), so that a subscriber's
+    /// state is fetched once a frame and its packets leave in one run.
     pub(super) fn send_unsent(&mut self, now: Instant, index: u32, layer: usize, out: &mut Output) {
         self.held.retain(|held| *held != (index, layer));
         if self.held.is_empty() {
@@ -118,7 +99,6 @@ impl Registry {
             clients,
             tracks,
             dirty,
-            counters,
             ..
         } = self;
         let Some(track) = tracks
@@ -127,10 +107,14 @@ impl Registry {
         else {
             return;
         };
-        let (kind, params) = (track.kind, track.params);
+        let kind = track.kind;
         let Some(layer_state) = track.layers.get_mut(layer) else {
             return;
         };
+        let ends_frame = layer_state.unsent.last().is_some_and(Packet::ends_frame);
+        for packet in layer_state.unsent.drain(..) {
+            layer_state.ring.push(packet.arrived.min(now), packet);
+        }
         for viewer in &layer_state.viewers {
             let Some(client) = clients
                 .get_mut(viewer.client as usize)
@@ -138,27 +122,69 @@ impl Registry {
             else {
                 continue;
             };
-            let mut written = false;
-            for packet in &layer_state.unsent {
-                if write(client, viewer.slot, now, params, packet) {
-                    counters.count_forwarded(kind, packet.payload.len());
-                    written = true;
-                }
-            }
-            if written && !std::mem::replace(&mut client.dirty, true) {
+            client.marks.news |= bit(viewer.slot);
+            if !std::mem::replace(&mut client.marks.dirty, true) {
                 dirty.push_back(viewer.client);
             }
         }
-        let ends_frame = layer_state.unsent.last().is_some_and(Packet::ends_frame);
-        for packet in layer_state.unsent.drain(..) {
-            layer_state.ring.push(packet.arrived.min(now), packet);
-        }
         if !layer_state.waiting.is_empty() {
-            self.switch_waiting(now, index, layer, out);
+            match kind {
+                MediaKind::Audio => self.switch_audio(now, index, layer, out),
+                MediaKind::Video => self.switch_waiting(now, index, layer, out),
+            }
         }
         if ends_frame && track_has_waiting(self.track(index), layer) {
             self.switch_siblings(now, index, layer, out);
         }
+    }
+
+    /// Brings these slots of a client up to date with the rings of what they play.
+    pub(super) fn pull(&mut self, now: Instant, key: u32, mut slots: u64) {
+        while slots != 0 {
+            let number = u16::try_from(slots.trailing_zeros()).unwrap_or_default();
+            slots &= slots - 1;
+            self.pull_slot(
+                now,
+                Viewer {
+                    client: key,
+                    slot: number,
+                },
+            );
+        }
+    }
+
+    pub(super) fn pull_slot(&mut self, now: Instant, viewer: Viewer) {
+        let Self {
+            clients,
+            tracks,
+            counters,
+            ..
+        } = self;
+        let Some((engine, slot)) = clients
+            .get_mut(viewer.client as usize)
+            .and_then(Option::as_deref_mut)
+            .and_then(|client| client.engine_and_slot(viewer.slot))
+        else {
+            return;
+        };
+        let (Some(index), Some(place)) = (slot.track, slot.current) else {
+            return;
+        };
+        let Some(track) = tracks.get(index as usize).and_then(Option::as_deref) else {
+            return;
+        };
+        let Some(layer) = track.layers.get(place) else {
+            return;
+        };
+        if slot.pull(&mut engine.rtc, now, track.params, &layer.ring, counters) {
+            return;
+        }
+        // More came at once than a ring holds. It goes on from the next chain start.
+        if let Some(layer) = self.track_mut(index).and_then(|t| t.layers.get_mut(place)) {
+            layer.viewers.retain(|v| *v != viewer);
+        }
+        self.begin_anew(index, place, viewer);
+        self.ask_keyframe(now, index, place);
     }
 
     /// Where this SSRC's packets go; learned at its first packet, then a short scan.
@@ -205,19 +231,12 @@ impl Registry {
     /// From now on the layer comes from this SSRC. If it came from another before, its viewers
     /// begin anew: the numbers of the two have nothing in common (RFC 3550 §5.1).
     fn change_source(&mut self, index: u32, place: usize, ssrc: Ssrc) {
-        let Self {
-            clients,
-            tracks,
-            held,
-            ..
-        } = self;
-        let Some(track) = tracks
+        let Self { tracks, held, .. } = self;
+        let Some(layer) = tracks
             .get_mut(index as usize)
             .and_then(Option::as_deref_mut)
+            .and_then(|track| track.layers.get_mut(place))
         else {
-            return;
-        };
-        let Some(layer) = track.layers.get_mut(place) else {
             return;
         };
         if layer.ssrc.replace(ssrc).is_none_or(|old| old == ssrc) {
@@ -225,33 +244,33 @@ impl Registry {
         }
         held.retain(|held| *held != (index, place));
         for viewer in layer.restart() {
-            let slot = clients
-                .get_mut(viewer.client as usize)
-                .and_then(Option::as_mut)
-                .and_then(|client| client.slots.get_mut(usize::from(viewer.slot)));
-            let Some(slot) = slot else { continue };
-            slot.current = None;
-            // It may be on its way to a sibling already.
-            if slot.target.is_none() {
-                slot.target = Some(place);
-                slot.cause = LayerCause::Start;
-                layer.waiting.push(viewer);
-            }
+            self.begin_anew(index, place, viewer);
+        }
+    }
+
+    /// A viewer of a layer waits for its next chain start, unless it is on its way to a sibling.
+    fn begin_anew(&mut self, index: u32, place: usize, viewer: Viewer) {
+        let slot = self
+            .client_opt(viewer.client)
+            .and_then(|client| client.slots.get_mut(usize::from(viewer.slot)));
+        let Some(slot) = slot else { return };
+        slot.current = None;
+        slot.cursor = None;
+        if slot.target.is_some() {
+            return;
+        }
+        slot.target = Some(place);
+        slot.cause = LayerCause::Start;
+        if let Some(layer) = self.track_mut(index).and_then(|t| t.layers.get_mut(place)) {
+            layer.waiting.push(viewer);
         }
     }
 }
 
-/// Writes to one subscriber's slot. False: nothing was written.
-pub(super) fn write(
-    client: &mut Client,
-    slot: u16,
-    now: Instant,
-    params: Option<str0m::format::PayloadParams>,
-    packet: &Packet,
-) -> bool {
-    client
-        .engine_and_slot(slot)
-        .is_some_and(|(engine, slot)| slot.write(&mut engine.rtc, now, params, packet))
+/// A slot in a set of slots.
+const fn bit(slot: u16) -> u64 {
+    // Slots are fewer than 64.
+    1 << (slot & 63)
 }
 
 /// Notes the codec of a new payload type and tells the world.

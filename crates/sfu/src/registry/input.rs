@@ -58,8 +58,13 @@ impl Registry {
         let Some(client) = self.client_opt(key) else {
             return;
         };
-        client.dirty = false;
+        client.marks.dirty = false;
         client.link.media_at = Some(now);
+        let news = std::mem::take(&mut client.marks.news);
+        self.pull(now, key, news);
+        let Some(client) = self.client_opt(key) else {
+            return;
+        };
         if let Some(engine) = client.existing_engine() {
             engine.note_write(now);
         }
