@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_net::timer::Wheel;
 use sluice_sfu::{
     ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, Deadline, DropCause, Output,
     Propagated, Registry, RegistryCounters, RegistryOptions, Route, RouteChange, Router, SfuError,
-    Transmit,
+    Transmit, can_wait,
 };
 
 use crate::error::ServerError;
@@ -63,6 +63,8 @@ pub(crate) struct Rooms {
     /// Addresses that were won or lost since the last look, for the other shards.
     pub(crate) address_changes: Vec<RouteChange>,
     pub(crate) strangers: Strangers,
+    /// When a client last sent media or shook hands.
+    urgent_at: Option<Instant>,
     /// Of rooms that are gone.
     past: RegistryCounters,
     pub(crate) room_panics: u64,
@@ -100,6 +102,7 @@ impl Rooms {
             transmits: Vec::new(),
             address_changes: Vec::new(),
             strangers: Strangers::default(),
+            urgent_at: None,
             past: RegistryCounters::default(),
             room_panics: 0,
         }
@@ -232,6 +235,9 @@ impl Rooms {
             .route(datagram.source, datagram.transport, datagram.bytes)
         {
             Route::Client(token) => {
+                if !can_wait(datagram.bytes) {
+                    self.urgent_at = Some(now);
+                }
                 self.deliver(now, token, datagram);
                 Routed::Here
             }
@@ -251,6 +257,12 @@ impl Rooms {
                 Routed::Dropped
             }
         }
+    }
+
+    /// Whether all that came lately can wait a few milliseconds for more of its kind.
+    pub(crate) fn is_quiet(&self, now: Instant) -> bool {
+        self.urgent_at
+            .is_none_or(|at| now.saturating_duration_since(at) > QUIET)
     }
 
     /// Fires what is due, and the rooms' own ticks.
@@ -418,3 +430,5 @@ fn place<T>(slots: &mut Vec<Option<T>>, value: T) -> Result<u32, ServerError> {
 }
 
 pub(crate) const SHARD_BITS: u32 = 8;
+/// Without media for this long a shard may be late by milliseconds.
+const QUIET: Duration = Duration::from_millis(500);

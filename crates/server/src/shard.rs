@@ -183,6 +183,9 @@ impl Shard {
             }
             rooms.handle_time(now);
             if ready.any_udp() {
+                if rooms.is_quiet(now) {
+                    std::thread::sleep(GATHER);
+                }
                 receive(&mut rooms, &mut io, &neighbours);
             }
             receive_tcp(&mut rooms, &mut io, &neighbours, now);
@@ -414,6 +417,9 @@ fn send(rooms: &mut Rooms, io: &mut Io, now: Instant) {
 const MAX_SETTLES: usize = 16_384;
 /// 16 batches of 32 reads, each perhaps many datagrams by GRO.
 const MAX_BATCHES: usize = 16;
+/// A shard without media collects reports and checks for so long, instead of waking for each: the
+/// kernel notes when they came. The first packet of media waits once.
+const GATHER: Duration = Duration::from_millis(4);
 /// How long a closing shard keeps trying to deliver its last events.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const MAX_NAP: Duration = Duration::from_millis(5);
