@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub(crate) struct KeyframeThrottle {
     last: Option<Instant>,
+    /// A keyframe came since.
+    answered: bool,
     /// Somebody asked inside the interval: ask again when it is over.
     owed: bool,
     sent: u64,
@@ -16,6 +18,7 @@ impl KeyframeThrottle {
     pub(crate) fn request(&mut self, now: Instant) -> bool {
         if self.is_due(now) {
             self.last = Some(now);
+            self.answered = false;
             self.owed = false;
             self.sent += 1;
             true
@@ -38,7 +41,15 @@ impl KeyframeThrottle {
 
     /// A keyframe came: nobody waits for one any more.
     pub(crate) fn satisfied(&mut self) {
+        self.answered = true;
         self.owed = false;
+    }
+
+    /// Whether the ring is the quickest way to a picture, however long the replay: no request may
+    /// leave, and none that left will be answered soon.
+    pub(crate) fn is_spent(&self, now: Instant) -> bool {
+        let overdue = |at| now.saturating_duration_since(at) >= ANSWER;
+        !self.is_due(now) && (self.answered || self.last.is_some_and(overdue))
     }
 
     /// Requests sent since the start.
@@ -54,6 +65,9 @@ impl KeyframeThrottle {
 
 /// One request a second and layer, whatever the number of subscribers.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A keyframe that was asked for comes within this time, or something was lost.
+const ANSWER: Duration = Duration::from_millis(300);
 
 #[cfg(test)]
 mod tests {
@@ -97,5 +111,17 @@ mod tests {
         throttle.request(t0 + MIN_INTERVAL / 2);
         throttle.satisfied();
         assert!(!throttle.retry_due(t0 + MIN_INTERVAL, false));
+    }
+
+    #[test]
+    fn it_is_spent_between_an_answer_and_the_next_request() {
+        let (t0, mut throttle) = (Instant::now(), KeyframeThrottle::default());
+        assert!(!throttle.is_spent(t0), "a request may leave");
+        throttle.request(t0);
+        assert!(!throttle.is_spent(t0 + ANSWER / 2), "one is on its way");
+        assert!(throttle.is_spent(t0 + ANSWER), "it was lost");
+        throttle.satisfied();
+        assert!(throttle.is_spent(t0 + ANSWER / 2));
+        assert!(!throttle.is_spent(t0 + MIN_INTERVAL));
     }
 }

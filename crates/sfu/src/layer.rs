@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use sluice_media::{Codec, Ring, RingLimits};
+use sluice_media::{Codec, Cursor, Ring, RingLimits};
 use sluice_rtp::KeyframeStart;
 use str0m::media::Rid;
 use str0m::rtp::Ssrc;
@@ -142,6 +142,16 @@ impl Layer {
         true
     }
 
+    /// A reader that begins at the newest start, if that is a good way to a picture now.
+    pub(crate) fn join(&self, now: Instant) -> Cursor {
+        let (packets, age) = if self.throttle.is_spent(now) {
+            LATE_JOIN
+        } else {
+            JOIN
+        };
+        self.ring.join_within(now, packets, age)
+    }
+
     /// Whether packets came lately.
     pub(crate) fn is_active(&self, now: Instant) -> bool {
         self.last_packet
@@ -173,22 +183,22 @@ fn has_its_head(packet: &Packet, previous: Option<(u64, u64)>) -> bool {
 /// A layer without packets for this long is gone while a sibling flows.
 pub(crate) const SILENCE: Duration = Duration::from_millis(500);
 
-/// How much of a layer a joiner may be given at once (STR0M.md §12.4): more than this arrives as
-/// a burst the link has to swallow, and a fresh keyframe is cheaper.
-pub(crate) const JOIN_PACKETS: u64 = 256;
-/// Longer than the interval between keyframe requests: who joins while the throttle is shut finds
-/// the keyframe that shut it in the ring, instead of waiting a second.
-pub(crate) const JOIN_AGE: Duration = Duration::from_millis(1200);
+/// How much of a layer a joiner is given at once (STR0M.md §12.4): more arrives as a burst the link
+/// has to swallow, and a fresh keyframe is there sooner.
+const JOIN: (u64, Duration) = (96, Duration::from_millis(400));
+/// The same when no fresh keyframe is to be had: who joins while the throttle is shut finds the one
+/// that shut it in the ring, instead of waiting a second.
+const LATE_JOIN: (u64, Duration) = (256, Duration::from_millis(1200));
 
 /// A keyframe's packets may overtake its first one by this much, as when that was sent again.
 const OVERTAKEN: Duration = Duration::from_millis(300);
 /// Frames whose beginning is remembered: more than [`OVERTAKEN`] at 60 a second.
 const FRAMES: usize = 24;
 
-/// A joiner never gets more than [`JOIN_PACKETS`], so older history is only memory. A start stays fit
-/// for joining for [`JOIN_AGE`], and so must what overtook it.
+/// A joiner never gets more than [`LATE_JOIN`], so older history is only memory; what overtook a start
+/// that is fit for joining must be there as well.
 const RING_LIMITS: RingLimits = RingLimits {
     max_bytes: 512 << 10,
-    max_age: JOIN_AGE.saturating_add(OVERTAKEN),
-    lag_window: JOIN_AGE.saturating_add(OVERTAKEN),
+    max_age: LATE_JOIN.1.saturating_add(OVERTAKEN),
+    lag_window: LATE_JOIN.1.saturating_add(OVERTAKEN),
 };

@@ -6,7 +6,7 @@ use sluice_media::{MediaKind, Read};
 use str0m::media::{KeyframeRequestKind, Mid};
 
 use super::Registry;
-use crate::layer::{JOIN_AGE, JOIN_PACKETS, Viewer};
+use crate::layer::Viewer;
 use crate::output::Output;
 use crate::propagated::{KeyframeKind, Layer as LayerPoint, LayerCause, Propagated};
 use crate::selector::{best_fit, ceiling};
@@ -257,7 +257,7 @@ impl Registry {
         let Some(layer) = track.layers.get(target) else {
             return false;
         };
-        let mut cursor = layer.ring.join_within(now, JOIN_PACKETS, JOIN_AGE);
+        let mut cursor = layer.join(now);
         let start = layer.ring.start();
         let Read::Item(first) = layer.ring.read(&mut cursor) else {
             return false;
