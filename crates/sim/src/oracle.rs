@@ -158,7 +158,10 @@ impl Slot<'_> {
             let goes = packets.get(index + 1).is_some_and(|next| {
                 let stamps = packets[index].stamp.zip(next.stamp);
                 stamps.is_some_and(|(old, new)| {
-                    matches!(self.step(packets[index], next, old, new), Step::Goes { .. })
+                    // Who left and came back begins with a keyframe, perhaps the very next packet.
+                    let may_begin = new.keyframe && new.index == 0;
+                    let step = self.step(packets[index], next, old, new);
+                    !may_begin && matches!(step, Step::Goes { .. })
                 })
             });
             until[index] = if goes { own.max(until[index + 1]) } else { own };
