@@ -1,8 +1,8 @@
 //! What sealing and sending alone cost: the most that any server could reach.
 //!
 //! `floor [--receivers 50] [--pps 1000] [--seconds 5] [--payload 1200] [--no-gso]` seals frames of
-//! four packets with AES-256-GCM, as SRTP does (RFC 7714), and sends each to every receiver in one
-//! GSO run, at the rate a publisher would have. The receivers are plain sockets of another process
+//! four packets with AES-256-GCM, as SRTP does (RFC 7714), under each receiver's own key, and sends
+//! them in one GSO run, at the rate a publisher would have. The receivers are plain sockets of another process
 //! that reads them every millisecond. Prints packets per CPU-second of the sending process.
 
 use std::io::{BufRead, BufReader, Write};
@@ -58,8 +58,15 @@ fn send(arguments: &Arguments, ports: &[u16]) -> Outcome<(u64, Duration)> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
     socket.set_nonblocking(true)?;
-    let key = UnboundKey::new(&AES_256_GCM, &[7; 32]).map_err(|_| "no key")?;
-    let key = LessSafeKey::new(key);
+    // As in WebRTC each receiver has its own.
+    let keys = (0..ports.len())
+        .map(|number| {
+            let mut bytes = [7; 32];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| "no key")?;
+            Ok(LessSafeKey::new(key))
+        })
+        .collect::<Outcome<Vec<_>>>()?;
     let plain = vec![0x5a; payload];
     let segment = HEADER + payload + TAG;
     let mut frame = vec![0; segment * FRAME_PACKETS];
@@ -72,9 +79,9 @@ fn send(arguments: &Arguments, ports: &[u16]) -> Outcome<(u64, Duration)> {
     while next < begin + Duration::from_secs(seconds) {
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
         next += period;
-        for (number, port) in (0_u32..).zip(ports) {
+        for ((number, port), key) in (0_u32..).zip(ports).zip(&keys) {
             for (packet, offset) in frame.chunks_exact_mut(segment).zip(0..) {
-                seal(&key, packet, &plain, number, sequence + offset)?;
+                seal(key, packet, &plain, number, sequence + offset)?;
             }
             let run = if gso { frame.len() } else { segment };
             for contents in frame.chunks(run) {
