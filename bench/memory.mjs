@@ -1,10 +1,10 @@
 // Resident memory per connected subscriber: idle, and with one active video slot.
 //
-// `node bench/memory.mjs [--receivers 200]`. 7 video and 3 audio m-lines each.
+// `node bench/memory.mjs [--receivers 1000]`. 7 video and 3 audio m-lines each.
 import { buildPrograms, measure, withServer } from './programs.mjs';
 import { option } from './figures.mjs';
 
-const receivers = option('receivers', 200);
+const receivers = option('receivers', 1000);
 const common = { receivers, seconds: 3, video: 7, audio: 3 };
 
 await buildPrograms();

@@ -2,7 +2,8 @@
 //!
 //! Does: runs rooms of the real `Registry` with real `Rtc`s over a simulated network, and judges what every
 //! subscriber got. Refuses to know: sockets, threads, the wall clock.
-//! Invariant: time only moves from one event to the next, and one seed decides what happens.
+//! Invariant: time only moves from one event to the next, and one seed decides the script, the network and its
+//! losses. Hash order inside str0m and the keys of DTLS are the only chance it leaves.
 #![forbid(unsafe_code)]
 
 mod browser;
