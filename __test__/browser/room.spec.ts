@@ -43,7 +43,7 @@ test('four see and hear each other; joining, reloading and leaving shows on ever
     (typeof four)[0],
   ];
 
-  const eve = await join('four', { name: 'Eve', device: false });
+  const eve = await join('four', { name: 'Eve', device: false, click: true });
   await eve.seesMoving(4);
   const waits = (await eve.tiles()).map(({ firstFrameMs }) => Math.round(firstFrameMs ?? Infinity));
   t.log(`first frames of a joiner mid-call after ${waits.join(', ')} ms`);

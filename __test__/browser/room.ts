@@ -58,6 +58,8 @@ export interface Visit {
   readonly drawn?: boolean;
   /** Of the camera; the width follows at 16:9. Default 180. */
   readonly height?: number;
+  /** Joins by a click on the page at rest, not while it loads. */
+  readonly click?: boolean;
   /** Sees the signaling before anything is sent. */
   readonly onSocket?: (socket: WebSocketRoute) => void;
 }
@@ -81,7 +83,7 @@ export class Visitor {
     }
     if (visit.onSocket) await page.routeWebSocket(/\/signal\?/, visit.onSocket);
     const query = new URLSearchParams({
-      join: '1',
+      join: flag(!visit.click),
       name: visit.name,
       video: visit.video ?? 'vp8',
       simulcast: flag(visit.simulcast ?? false),
@@ -90,6 +92,7 @@ export class Visitor {
       height: String(visit.height ?? 180),
     });
     await page.goto(`${demo.url}/rooms/${room}?${query.toString()}`);
+    if (visit.click) await page.locator('#prejoin [type=submit]').click();
     await page.locator('body[data-state=joined]').waitFor();
     return new Visitor(page, visit.name);
   }
