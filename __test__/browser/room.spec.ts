@@ -1,4 +1,4 @@
-import type { Visitor } from './room.ts';
+import type { Visitor } from './room.js';
 import { onStage } from './stage.js';
 
 const test = onStage();
