@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::client::Client;
 use crate::error::SfuError;
 use crate::id::{ClientId, TrackId};
+use crate::layer::Layer;
 use crate::options::RegistryOptions;
 use crate::output::Output;
 use crate::propagated::{CloseReason, Propagated};
@@ -312,6 +313,14 @@ impl Registry {
 
     fn track_mut(&mut self, index: u32) -> Option<&mut Track> {
         self.tracks.get_mut(index as usize)?.as_deref_mut()
+    }
+
+    fn layer(&self, track: u32, place: usize) -> Option<&Layer> {
+        self.track(track)?.layers.get(place)
+    }
+
+    fn layer_mut(&mut self, track: u32, place: usize) -> Option<&mut Layer> {
+        self.track_mut(track)?.layers.get_mut(place)
     }
 
     fn track_index(&self, id: TrackId) -> Option<u32> {

@@ -145,7 +145,7 @@ impl Registry {
         out: &mut Output,
     ) {
         let mut ready = std::mem::take(&mut self.ready);
-        if let Some(layer) = self.track(track).and_then(|t| t.layers.get(layer)) {
+        if let Some(layer) = self.layer(track, layer) {
             ready.extend_from_slice(&layer.waiting);
         }
         for viewer in ready.drain(..) {
@@ -243,7 +243,6 @@ impl Registry {
         let Self {
             clients,
             tracks,
-            dirty,
             counters,
             ..
         } = self;
@@ -286,9 +285,6 @@ impl Registry {
         slot.write(&mut engine.rtc, now, params, head, counters);
         slot.cursor = Some(cursor);
         slot.pull(&mut engine.rtc, now, params, &layer.ring, counters);
-        if !std::mem::replace(&mut client.marks.dirty, true) {
-            dirty.push_back(viewer.client);
-        }
         if let Some(layer) = old.and_then(|old| track.layers.get_mut(old)) {
             layer.viewers.retain(|v| *v != viewer);
         }
@@ -309,6 +305,7 @@ impl Registry {
                 cause,
             });
         }
+        self.soil(viewer.client);
         true
     }
 
@@ -368,7 +365,7 @@ impl Registry {
             return;
         };
         let (current, replayed) = (slot.current, slot.replayed);
-        let Some(state) = self.track(index).and_then(|t| t.layers.get(layer)) else {
+        let Some(state) = self.layer(index, layer) else {
             return;
         };
         let (rid, start) = (state.rid, state.ring.start());

@@ -180,7 +180,7 @@ impl Registry {
             return;
         }
         // More came at once than a ring holds. It goes on from the next chain start.
-        if let Some(layer) = self.track_mut(index).and_then(|t| t.layers.get_mut(place)) {
+        if let Some(layer) = self.layer_mut(index, place) {
             layer.viewers.retain(|v| *v != viewer);
         }
         self.begin_anew(index, place, viewer);
@@ -215,7 +215,7 @@ impl Registry {
     /// Whether this is a straggler of an SSRC another one has taken the layer over from. One that
     /// comes back when the other has fallen silent takes over again.
     fn is_replaced(&mut self, now: Instant, index: u32, place: usize, ssrc: Ssrc) -> bool {
-        let Some(layer) = self.track(index).and_then(|t| t.layers.get(place)) else {
+        let Some(layer) = self.layer(index, place) else {
             return true;
         };
         if layer.ssrc == Some(ssrc) {
@@ -231,19 +231,15 @@ impl Registry {
     /// From now on the layer comes from this SSRC. If it came from another before, its viewers
     /// begin anew: the numbers of the two have nothing in common (RFC 3550 §5.1).
     fn change_source(&mut self, index: u32, place: usize, ssrc: Ssrc) {
-        let Self { tracks, held, .. } = self;
-        let Some(layer) = tracks
-            .get_mut(index as usize)
-            .and_then(Option::as_deref_mut)
-            .and_then(|track| track.layers.get_mut(place))
-        else {
+        let Some(layer) = self.layer_mut(index, place) else {
             return;
         };
         if layer.ssrc.replace(ssrc).is_none_or(|old| old == ssrc) {
             return;
         }
-        held.retain(|held| *held != (index, place));
-        for viewer in layer.restart() {
+        let viewers = layer.restart();
+        self.held.retain(|held| *held != (index, place));
+        for viewer in viewers {
             self.begin_anew(index, place, viewer);
         }
     }
@@ -261,7 +257,7 @@ impl Registry {
         }
         slot.target = Some(place);
         slot.cause = LayerCause::Start;
-        if let Some(layer) = self.track_mut(index).and_then(|t| t.layers.get_mut(place)) {
+        if let Some(layer) = self.layer_mut(index, place) {
             layer.waiting.push(viewer);
         }
     }
