@@ -40,6 +40,12 @@ pub enum Codec {
     H265,
     /// AOM "RTP Payload Format for AV1" 1.0.
     Av1,
+    /// RFC 9328.
+    H266,
+    /// MPEG-4 AAC, RFC 3640.
+    Aac,
+    /// MPEG-1 audio layer III, RFC 3551 §4.5.13.
+    Mp3,
     /// Anything else: forwarded, never looked into.
     Other {
         /// Audio or video.
@@ -51,7 +57,7 @@ pub enum Codec {
 
 impl Codec {
     /// Every codec that is looked into, in the order of the enum.
-    pub const KNOWN: [Self; 9] = [
+    pub const KNOWN: [Self; 12] = [
         Self::Opus,
         Self::Pcmu,
         Self::Pcma,
@@ -61,6 +67,9 @@ impl Codec {
         Self::H264,
         Self::H265,
         Self::Av1,
+        Self::H266,
+        Self::Aac,
+        Self::Mp3,
     ];
 
     /// The codec of an SDP encoding name, in any case (RFC 4855 §3); `None` when it is not a known one.
@@ -73,8 +82,12 @@ impl Codec {
     /// Audio or video.
     pub const fn kind(self) -> MediaKind {
         match self {
-            Self::Opus | Self::Pcmu | Self::Pcma | Self::G722 => MediaKind::Audio,
-            Self::Vp8 | Self::Vp9 | Self::H264 | Self::H265 | Self::Av1 => MediaKind::Video,
+            Self::Opus | Self::Pcmu | Self::Pcma | Self::G722 | Self::Aac | Self::Mp3 => {
+                MediaKind::Audio
+            }
+            Self::Vp8 | Self::Vp9 | Self::H264 | Self::H265 | Self::Av1 | Self::H266 => {
+                MediaKind::Video
+            }
             Self::Other { kind, .. } => kind,
         }
     }
@@ -91,17 +104,26 @@ impl Codec {
             Self::H264 => "H264",
             Self::H265 => "H265",
             Self::Av1 => "AV1",
+            Self::H266 => "H266",
+            Self::Aac => "MPEG4-GENERIC",
+            Self::Mp3 => "MPA",
             Self::Other { .. } => "other",
         }
     }
 
-    /// RTP ticks per second.
+    /// RTP ticks per second. AAC counts in its sample rate, which the track tells; 48 000 stands for it here.
     pub const fn clock_rate(self) -> u32 {
         match self {
-            Self::Opus => 48_000,
+            Self::Opus | Self::Aac => 48_000,
             // G.722 samples at 16 kHz but counts at 8 kHz, an old mistake kept (RFC 3551 §4.5.2).
             Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
-            Self::Vp8 | Self::Vp9 | Self::H264 | Self::H265 | Self::Av1 => 90_000,
+            Self::Vp8
+            | Self::Vp9
+            | Self::H264
+            | Self::H265
+            | Self::Av1
+            | Self::H266
+            | Self::Mp3 => 90_000,
             Self::Other { clock_rate, .. } => clock_rate,
         }
     }

@@ -10,7 +10,6 @@
     deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-mod bits;
 mod classify;
 pub mod payload;
 mod rewrite;

@@ -2,7 +2,7 @@
 
 use super::PayloadInfo;
 use super::descriptor::Reader;
-use crate::bits::Bits;
+use sluice_media::Bits;
 
 pub(super) fn inspect(payload: &[u8]) -> Option<PayloadInfo> {
     let mut reader = Reader::new(payload);

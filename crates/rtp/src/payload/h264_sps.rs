@@ -1,6 +1,6 @@
 //! The picture size in an H.264 sequence parameter set (H.264 §7.3.2.1.1).
 
-use crate::bits::Bits;
+use sluice_media::Bits;
 
 /// Cropped width and height; `body` is the unit behind its header byte.
 pub(super) fn resolution(body: &[u8]) -> Option<(u16, u16)> {

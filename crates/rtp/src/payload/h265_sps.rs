@@ -1,6 +1,6 @@
 //! The picture size in an H.265 sequence parameter set (H.265 §7.3.2.2).
 
-use crate::bits::Bits;
+use sluice_media::Bits;
 
 /// Cropped width and height; `body` is the unit behind its two header bytes.
 pub(super) fn resolution(body: &[u8]) -> Option<(u16, u16)> {

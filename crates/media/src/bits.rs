@@ -2,7 +2,7 @@
 
 /// Bits of a byte string, most significant first; reads past the end give `None`.
 #[derive(Debug, Clone)]
-pub(crate) struct Bits<'a> {
+pub struct Bits<'a> {
     rest: core::slice::Iter<'a, u8>,
     current: u8,
     left: u32,
@@ -12,7 +12,7 @@ pub(crate) struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     /// Plain bytes (AV1, VP9).
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes.iter(),
             current: 0,
@@ -22,14 +22,15 @@ impl<'a> Bits<'a> {
     }
 
     /// The bytes of a NAL unit: the 3 in 0 0 3 is skipped (H.264 §7.4.1, H.265 §7.4.2.1).
-    pub(crate) fn of_nal(bytes: &'a [u8]) -> Self {
+    pub fn of_nal(bytes: &'a [u8]) -> Self {
         Self {
             zeros: Some(0),
             ..Self::new(bytes)
         }
     }
 
-    pub(crate) fn flag(&mut self) -> Option<bool> {
+    /// One bit.
+    pub fn flag(&mut self) -> Option<bool> {
         if self.left == 0 {
             self.current = self.byte()?;
             self.left = 8;
@@ -39,7 +40,7 @@ impl<'a> Bits<'a> {
     }
 
     /// An unsigned number of at most 32 bits.
-    pub(crate) fn number(&mut self, width: u32) -> Option<u32> {
+    pub fn number(&mut self, width: u32) -> Option<u32> {
         let mut value = 0_u32;
         for _ in 0..width.min(32) {
             value = value << 1 | u32::from(self.flag()?);
@@ -47,7 +48,8 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
-    pub(crate) fn skip(&mut self, width: u32) -> Option<()> {
+    /// Passes over `width` bits.
+    pub fn skip(&mut self, width: u32) -> Option<()> {
         for _ in 0..width {
             self.flag()?;
         }
@@ -55,7 +57,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Exp-Golomb `ue(v)` (H.264 §9.1), also AV1's `uvlc()`; at most 31 leading zeros.
-    pub(crate) fn unsigned_golomb(&mut self) -> Option<u32> {
+    pub fn unsigned_golomb(&mut self) -> Option<u32> {
         let mut zeros = 0_u32;
         while !self.flag()? {
             zeros = zeros.checked_add(1).filter(|zeros| *zeros < 32)?;
@@ -68,7 +70,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Exp-Golomb `se(v)` (H.264 §9.1.1).
-    pub(crate) fn signed_golomb(&mut self) -> Option<i32> {
+    pub fn signed_golomb(&mut self) -> Option<i32> {
         let code = self.unsigned_golomb()?;
         let size = i32::try_from(code.div_ceil(2)).ok()?;
         Some(if code % 2 == 0 {
