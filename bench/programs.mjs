@@ -7,7 +7,7 @@ import { cargoEnvironment } from '../scripts/native.mjs';
 import { StepError, root, run } from '../scripts/process.mjs';
 import { hostTriple } from '../scripts/toolchain.mjs';
 
-/** Builds `relay`, `floor` and `load`, unless BENCH_PROGRAMS names the folder they are in. */
+/** Builds `relay`, `floor`, `bare` and `load`, unless BENCH_PROGRAMS names the folder they are in. */
 export async function buildPrograms() {
   if (process.env['BENCH_PROGRAMS'] !== undefined) return;
   const target = ['--target', hostTriple(), '--release', '--locked'];

@@ -1,7 +1,8 @@
 // Packets per CPU-second of the whole Node process, and what share of the floor that is.
 //
-// `node bench/throughput.mjs [--quick] [--rounds 3]`. Floor and server alternate, so that a change
-// of the machine's mood meets both. Loads end by themselves.
+// `node bench/throughput.mjs [--quick] [--rounds 3]`. Floor, str0m alone (no room, nothing received:
+// the ceiling of `Egress::Str0m`) and server alternate, so that a change of the machine's mood meets
+// all. Loads end by themselves.
 import os from 'node:os';
 import { buildPrograms, measure, withServer } from './programs.mjs';
 import { option, spread } from './figures.mjs';
@@ -22,6 +23,7 @@ for (const { name, receivers, pps, goal } of cases) {
   const runs = [];
   for (let round = 0; round < rounds; round++) {
     const floor = await measure('floor', { receivers, pps, seconds });
+    const bare = await measure('bare', { receivers, pps, seconds });
     const load = (options) =>
       withServer(demo, ({ pid, host }) =>
         measure('load', { host, pid, receivers, pps, seconds, ...options }),
@@ -30,7 +32,10 @@ for (const { name, receivers, pps, goal } of cases) {
     const estimated = await load({ 'transport-cc': true });
     runs.push({
       floor: floor.packetsPerCpuSecond,
+      bare: bare.packetsPerCpuSecond,
+      bareShare: bare.packetsPerCpuSecond / floor.packetsPerCpuSecond,
       ours: ours.packetsPerCpuSecond,
+      shareOfBare: ours.packetsPerCpuSecond / bare.packetsPerCpuSecond,
       share: ours.packetsPerCpuSecond / floor.packetsPerCpuSecond,
       lost: ours.lost,
       estimated: estimated.packetsPerCpuSecond,
@@ -46,8 +51,11 @@ for (const { name, receivers, pps, goal } of cases) {
     );
   console.log(`${name}, 1200 B, frames of 4 (min/median/max of ${rounds}):`);
   console.log(`  floor                    ${of('floor', 0)} packets per CPU-second`);
+  console.log(`  str0m alone              ${of('bare', 0)}`);
+  console.log(`    share of the floor     ${of('bareShare', 2)}`);
   console.log(`  without estimator        ${of('ours', 0)}`);
   console.log(`    share of the floor     ${of('share', 2)} (goal ${goal}), lost ${of('lost', 5)}`);
+  console.log(`    share of str0m alone   ${of('shareOfBare', 2)}`);
   console.log(`  with estimator           ${of('estimated', 0)}`);
   console.log(
     `    share of the floor     ${of('estimatedShare', 2)}, lost ${of('estimatedLost', 5)}`,

@@ -1,7 +1,7 @@
 //! What the benches share: a str0m peer, its media, CPU readings and spreads.
 //!
 //! Development only, never shipped. The programs are `relay` (the room alone, in memory), `floor`
-//! (what sealing and sending alone cost) and `load` (drives a server over HTTP and UDP).
+//! (what sealing and sending alone cost), `bare` (the same by str0m, without a room) and `load` (drives a server over HTTP and UDP).
 //!
 //! It refuses to know Node.js: a server is a URL and a process id.
 //!
@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod counted;
 mod frames;
 mod peer;
 mod process;
@@ -17,6 +18,7 @@ mod spread;
 mod whip;
 
 pub use arguments::Arguments;
+pub use counted::Counted;
 pub use frames::{Frames, stamp_of};
 pub use peer::{Line, Peer};
 pub use process::Usage;

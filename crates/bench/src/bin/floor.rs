@@ -5,49 +5,21 @@
 //! them in one GSO run, at the rate a publisher would have. The receivers are plain sockets of another process
 //! that reads them every millisecond. Prints packets per CPU-second of the sending process.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
-use sluice_bench::{Arguments, FRAME_PACKETS, Outcome, Polled, Usage, bind_loopback};
+use sluice_bench::{Arguments, Counted, FRAME_PACKETS, Outcome, Usage};
 
 fn main() -> Outcome<()> {
     let arguments = Arguments::read();
-    let count: usize = arguments.value("receive", 0)?;
-    if count > 0 {
-        return receive(count);
+    if Counted::is_other_process(&arguments)? {
+        return Ok(());
     }
-    let receivers: usize = arguments.value("receivers", 50)?;
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["--receive", &receivers.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut lines = BufReader::new(child.stdout.take().ok_or("no pipe")?).lines();
-    let mut ports = Vec::with_capacity(receivers);
-    for _ in 0..receivers {
-        ports.push(lines.next().ok_or("the receivers ended")??.parse::<u16>()?);
-    }
-    let (sent, cpu) = send(&arguments, &ports)?;
-    std::thread::sleep(LAST_DATAGRAMS);
-    drop(child.stdin.take());
-    let received: u64 = lines.next().ok_or("the receivers ended")??.parse()?;
-    child.wait()?;
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-    let (rate, lost) = (
-        sent as f64 / cpu.as_secs_f64(),
-        sent.saturating_sub(received) as f64 / sent as f64,
-    );
-    writeln!(
-        std::io::stdout(),
-        "{{\"sent\":{sent},\"received\":{received},\"lost\":{lost:.6},\"cpuSeconds\":{:.2},\
-         \"packetsPerCpuSecond\":{rate:.0}}}",
-        cpu.as_secs_f64()
-    )?;
-    Ok(())
+    let receivers = Counted::spawn(arguments.value("receivers", 50)?)?;
+    let (sent, cpu) = send(&arguments, receivers.ports())?;
+    receivers.report(sent, cpu)
 }
 
 fn send(arguments: &Arguments, ports: &[u16]) -> Outcome<(u64, Duration)> {
@@ -131,32 +103,6 @@ fn seal(
     Ok(())
 }
 
-/// The other process: prints its ports, reads until stdin ends, prints how many datagrams came.
-fn receive(count: usize) -> Outcome<()> {
-    let mut sockets = Vec::with_capacity(count);
-    let mut out = std::io::stdout();
-    for _ in 0..count {
-        let socket = bind_loopback()?;
-        writeln!(out, "{}", socket.local_addr()?.port())?;
-        sockets.push(socket);
-    }
-    let ended = std::thread::spawn(|| std::io::stdin().lock().lines().count());
-    let mut polled = Polled::new();
-    let mut received = 0_u64;
-    while !ended.is_finished() {
-        polled.wait();
-        for socket in &sockets {
-            polled.read(socket, |_| {
-                received += 1;
-                Ok(())
-            })?;
-        }
-    }
-    writeln!(out, "{received}")?;
-    Ok(())
-}
-
 /// Fixed header and the extensions that a forwarded packet carries.
 const HEADER: usize = 12 + 12;
 const TAG: usize = 16;
-const LAST_DATAGRAMS: Duration = Duration::from_millis(50);
