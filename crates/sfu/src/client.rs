@@ -57,6 +57,8 @@ pub(crate) struct Client {
     pub(crate) closing: Option<CloseReason>,
     /// Its engine panicked, which is counted when it goes.
     pub(crate) panicked: bool,
+    /// No peer: its tracks are fed from inside the process.
+    pub(crate) is_source: bool,
     pub(crate) marks: Marks,
     pub(crate) link: Link,
 }
@@ -143,6 +145,7 @@ impl Client {
             remotes: Vec::new(),
             closing: None,
             panicked: false,
+            is_source: false,
             marks: Marks::default(),
             link: Link::default(),
         }

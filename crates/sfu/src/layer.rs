@@ -9,6 +9,7 @@ use str0m::media::Rid;
 use str0m::rtp::Ssrc;
 
 use crate::keyframe::KeyframeThrottle;
+use crate::options::Replay;
 use crate::packet::Packet;
 use crate::rate::RateMeter;
 use crate::stats::LayerStats;
@@ -49,17 +50,18 @@ pub(crate) struct Layer {
     /// Told to the application as paused.
     pub(crate) paused: bool,
     keyframes: u64,
+    replay: Replay,
 }
 
 impl Layer {
-    pub(crate) fn new(rid: Option<Rid>) -> Self {
+    pub(crate) fn new(rid: Option<Rid>, replay: Replay) -> Self {
         Self {
             rid,
             ssrc: None,
             viewers: Vec::new(),
             waiting: Vec::new(),
             unsent: Vec::new(),
-            ring: Ring::new(RING_LIMITS),
+            ring: Ring::new(limits(replay)),
             throttle: KeyframeThrottle::default(),
             rate: RateMeter::default(),
             resolution: None,
@@ -72,13 +74,14 @@ impl Layer {
             last_packet: None,
             paused: false,
             keyframes: 0,
+            replay,
         }
     }
 
     /// Forgets what came from the SSRC before, and returns who was viewing it.
     pub(crate) fn restart(&mut self) -> Vec<Viewer> {
         self.unsent.clear();
-        self.ring = Ring::new(RING_LIMITS);
+        self.ring = Ring::new(limits(self.replay));
         self.newest = None;
         self.previous = None;
         self.last_frame_time = None;
@@ -144,10 +147,10 @@ impl Layer {
 
     /// A reader that begins at the newest start, if that is a good way to a picture now.
     pub(crate) fn join(&self, now: Instant) -> Cursor {
-        let (packets, age) = if self.throttle.is_spent(now) {
-            LATE_JOIN
-        } else {
-            JOIN
+        let (packets, age) = match self.replay {
+            Replay::Whole => return self.ring.join(),
+            Replay::Short if self.throttle.is_spent(now) => LATE_JOIN,
+            Replay::Short => JOIN,
         };
         self.ring.join_within(now, packets, age)
     }
@@ -178,6 +181,13 @@ fn has_its_head(packet: &Packet, previous: Option<(u64, u64)>) -> bool {
     !matches!(packet.codec, Codec::H264 | Codec::H265)
         || packet.info.resolution.is_some()
         || previous.is_some_and(|(seq, time)| seq + 1 == packet.seq && time != packet.time)
+}
+
+fn limits(replay: Replay) -> RingLimits {
+    match replay {
+        Replay::Short => RING_LIMITS,
+        Replay::Whole => RingLimits::default(),
+    }
 }
 
 /// A layer without packets for this long is gone while a sibling flows.

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod allocator;
+mod bridge;
 mod client;
 mod clock;
 mod crypto;
@@ -32,12 +33,13 @@ mod stats;
 mod subscription;
 mod track;
 
+pub use bridge::{SourcePacket, Tapped};
 pub use engine::{Datagram, Transmit};
 pub use error::SfuError;
 pub use id::{ClientId, InvalidId, TrackId};
 pub use options::{
-    ClientOptions, LocalCandidate, PreferredLayers, RegistryOptions, Role, SubscribeOptions,
-    Transport,
+    ClientOptions, LocalCandidate, PreferredLayers, RegistryOptions, Replay, Role,
+    SubscribeOptions, Transport,
 };
 pub use output::{Deadline, Output, RouteChange};
 pub use propagated::{

@@ -19,6 +19,19 @@ pub struct RegistryOptions {
     pub disconnect_timeout: Duration,
     /// A server offer unanswered for this long is given up. Default 10 s.
     pub offer_timeout: Duration,
+    /// How much of a track a joiner is given at once. Default [`Replay::Short`].
+    pub replay: Replay,
+}
+
+/// How much of a published layer is kept, and given to who joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replay {
+    /// For conversation: at most 400 ms, else a keyframe is asked for. What comes in a burst delays what is said now.
+    #[default]
+    Short,
+    /// For an audience: everything since the newest keyframe, up to 12 s and 16 MiB. The picture is there at once
+    /// and the publisher is not asked.
+    Whole,
 }
 
 impl RegistryOptions {
@@ -30,6 +43,7 @@ impl RegistryOptions {
             idle_timeout: Duration::from_secs(30),
             disconnect_timeout: Duration::from_secs(20),
             offer_timeout: Duration::from_secs(10),
+            replay: Replay::default(),
         }
     }
 }

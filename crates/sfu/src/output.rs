@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::bridge::Tapped;
 use crate::engine::Transmit;
 use crate::options::Transport;
 use crate::propagated::Propagated;
@@ -19,6 +20,8 @@ pub struct Output {
     pub deadlines: Vec<Deadline>,
     /// Changes of the routing table.
     pub routes: Vec<RouteChange>,
+    /// Packets of the tracks that are tapped.
+    pub tapped: Vec<Tapped>,
 }
 
 /// When a client wants to be called.

@@ -9,6 +9,9 @@ use sluice_rtp::payload;
 use str0m::media::Pt;
 use str0m::rtp::{ExtensionValues, RtpPacket, Vp8Descriptor};
 
+use crate::bridge::{SourcePacket, Tapped};
+use crate::id::TrackId;
+
 /// Parsed once at ingress, shared by reference with every subscriber, kept in the layer's ring.
 #[derive(Debug)]
 pub(crate) struct Packet {
@@ -52,9 +55,7 @@ impl Packet {
             time: packet.time.numer(),
             marker: packet.header.marker,
             extensions: (extensions != ExtensionValues::default()).then(|| Box::new(extensions)),
-            vp8: (codec == Codec::Vp8)
-                .then(|| Vp8Descriptor::parse(&packet.payload).ok())
-                .flatten(),
+            vp8: vp8_descriptor(codec, &packet.payload),
             starts_chain: codec.kind() == MediaKind::Audio,
             payload: packet.payload,
             arrived: packet.timestamp,
@@ -62,10 +63,50 @@ impl Packet {
         }
     }
 
+    /// A packet made in this process: nothing to learn of it, and no extensions.
+    pub(crate) fn from_source(now: Instant, packet: SourcePacket, codec: Codec, pt: Pt) -> Self {
+        Self {
+            info: payload::inspect(codec, &packet.payload),
+            codec,
+            pt,
+            seq: packet.seq,
+            time: packet.time,
+            marker: packet.marker,
+            extensions: None,
+            vp8: vp8_descriptor(codec, &packet.payload),
+            starts_chain: codec.kind() == MediaKind::Audio,
+            payload: packet.payload,
+            arrived: now,
+            wallclock: packet.captured.min(now),
+        }
+    }
+
+    /// A copy for the bridge; it shares the payload.
+    pub(crate) fn tapped(&self, track_id: TrackId, layer: usize, clock_rate: u32) -> Tapped {
+        Tapped {
+            track_id,
+            layer: u8::try_from(layer).unwrap_or(u8::MAX),
+            codec: self.codec,
+            clock_rate,
+            seq: self.seq,
+            time: self.time,
+            marker: self.marker,
+            payload: Arc::clone(&self.payload),
+            arrived: self.arrived,
+            captured: self.wallclock,
+        }
+    }
+
     /// Whether the access unit ends here.
     pub(crate) fn ends_frame(&self) -> bool {
         self.info.ends_frame.unwrap_or(self.marker)
     }
+}
+
+fn vp8_descriptor(codec: Codec, payload: &[u8]) -> Option<Vp8Descriptor> {
+    (codec == Codec::Vp8)
+        .then(|| Vp8Descriptor::parse(payload).ok())
+        .flatten()
 }
 
 impl Item for Packet {

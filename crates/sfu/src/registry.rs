@@ -2,12 +2,13 @@
 //!
 //! The work is spread over this folder by what sets it off: [`membership`] a client coming or
 //! going, [`input`] a datagram or a deadline, [`forward`] a media packet, [`flow`] a change of
-//! who gets which layer, [`subscribe`] a wish, [`tick`] the passing of time.
+//! who gets which layer, [`subscribe`] a wish, [`tick`] the passing of time, [`source`] the bridge.
 
 mod flow;
 mod forward;
 mod input;
 mod membership;
+mod source;
 mod subscribe;
 mod tick;
 
@@ -48,6 +49,8 @@ pub struct Registry {
     rungs: Vec<Rung>,
     /// Who is to be switched by the packet at hand: scratch of the forwarding loop.
     ready: Vec<crate::layer::Viewer>,
+    /// Tracks of sources that owe a keyframe, each listed once.
+    source_requests: Vec<TrackId>,
 }
 
 impl Registry {
@@ -66,6 +69,7 @@ impl Registry {
             next_tick: now,
             rungs: Vec::new(),
             ready: Vec::new(),
+            source_requests: Vec::new(),
         }
     }
 

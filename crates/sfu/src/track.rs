@@ -8,6 +8,7 @@ use str0m::media::{Mid, Rid};
 
 use crate::id::TrackId;
 use crate::layer::Layer;
+use crate::options::Replay;
 use crate::propagated::PublishedTrack;
 use crate::selector::Rung;
 use crate::stats::TrackStats;
@@ -26,6 +27,8 @@ pub(crate) struct Track {
     pub(crate) layers: Vec<Layer>,
     /// Every packet stopped: muted at the source.
     pub(crate) muted: bool,
+    /// The bridge gets a copy.
+    pub(crate) tapped: bool,
 }
 
 impl Track {
@@ -35,13 +38,14 @@ impl Track {
         mid: Mid,
         kind: MediaKind,
         rids: &[Rid],
+        replay: Replay,
     ) -> Self {
         let layers = if rids.is_empty() {
-            vec![Layer::new(None)]
+            vec![Layer::new(None, replay)]
         } else {
             rids.iter()
                 .take(MAX_LAYERS)
-                .map(|rid| Layer::new(Some(*rid)))
+                .map(|rid| Layer::new(Some(*rid), replay))
                 .collect()
         };
         Self {
@@ -53,6 +57,7 @@ impl Track {
             params: None,
             layers,
             muted: false,
+            tapped: false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sluice_sfu::{
     ClientId, ClientOptions, ClientSeed, ClientStats, CloseReason, Datagram, Deadline,
     LocalCandidate, Output, Propagated, Registry, RegistryOptions, Route, Router, SfuError,
-    SubscribedTrack, TrackId, Transport,
+    SubscribedTrack, Tapped, TrackId, Transport,
 };
 
 use crate::browser::{Browser, RtpHead, Signal};
@@ -72,6 +72,8 @@ pub struct World {
     pub peers: Vec<Peer>,
     /// Every event of the registry.
     pub events: Vec<(Instant, Propagated)>,
+    /// Packets of tapped tracks, as the registry gave them.
+    pub tapped: Vec<Tapped>,
     /// What oracles found while running.
     pub violations: Vec<Violation>,
     /// Datagrams that no route was found for.
@@ -103,6 +105,7 @@ impl World {
             router: Router::default(),
             peers: Vec::new(),
             events: Vec::new(),
+            tapped: Vec::new(),
             violations: Vec::new(),
             strangers: 0,
             batch: Duration::ZERO,
@@ -467,6 +470,7 @@ impl World {
                 self.deliveries.insert((at, self.serial), delivery);
             }
         }
+        self.tapped.append(&mut self.out.tapped);
         let events = std::mem::take(&mut self.out.events);
         for event in events {
             self.on_event(&event);
@@ -495,7 +499,10 @@ impl World {
                 self.peers[peer_of(*client_id)].connects += 1;
             }
             Propagated::ClientDisconnected { client_id, reason } => {
-                let peer = &mut self.peers[peer_of(*client_id)];
+                // A source is nobody's browser.
+                let Some(peer) = self.peers.get_mut(peer_of(*client_id)) else {
+                    return;
+                };
                 peer.gone = true;
                 peer.deadline = None;
                 peer.disconnects.push(reason.clone());

@@ -311,28 +311,38 @@ impl Registry {
 
     /// Asks the publisher for a keyframe of one layer, unless it was asked within the second.
     /// Returns whether the request rode on an earlier one.
-    pub(super) fn ask_keyframe(&mut self, now: Instant, track: u32, layer: usize) -> bool {
-        let Some(track) = self.track_mut(track) else {
+    pub(super) fn ask_keyframe(&mut self, now: Instant, index: u32, place: usize) -> bool {
+        let Some(track) = self.track(index) else {
             return true;
         };
-        let publisher = track.publisher;
-        let Some(layer) = track.layers.get_mut(layer) else {
+        let (publisher, track_id) = (track.publisher, track.id);
+        let is_source = self
+            .client(publisher)
+            .is_some_and(|client| client.is_source);
+        let Some(layer) = self.layer_mut(index, place) else {
             return true;
         };
-        let Some(ssrc) = layer.ssrc else {
+        let ssrc = layer.ssrc;
+        if ssrc.is_none() && !is_source {
             // Nothing to address it to yet; the tick pays when its first packet was no keyframe.
             layer.throttle.owe();
             return true;
-        };
+        }
         if !layer.throttle.request(now) {
             self.counters.pli_merged += 1;
             return true;
         }
         self.counters.pli_out += 1;
+        if is_source {
+            if !self.source_requests.contains(&track_id) {
+                self.source_requests.push(track_id);
+            }
+            return false;
+        }
         let engine = self
             .client_opt(publisher)
             .and_then(|client| client.existing_engine());
-        if let Some(engine) = engine
+        if let (Some(engine), Some(ssrc)) = (engine, ssrc)
             && let Some(stream) = engine.rtc.direct_api().stream_rx(&ssrc)
         {
             stream.request_keyframe(KeyframeRequestKind::Pli);

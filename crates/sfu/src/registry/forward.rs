@@ -35,12 +35,7 @@ impl Registry {
             return;
         }
         let Self {
-            clients,
-            tracks,
-            held,
-            held_until,
-            counters,
-            ..
+            clients, tracks, ..
         } = self;
         let Some(track) = tracks
             .get_mut(index as usize)
@@ -63,7 +58,36 @@ impl Registry {
             kind: track.kind,
             clock_rate: packet.time.frequency().get(),
         });
-        let mut packet = Packet::new(packet, codec, wallclock);
+        let clock_rate = packet.time.frequency().get();
+        let packet = Packet::new(packet, codec, wallclock);
+        if track.tapped {
+            out.tapped.push(packet.tapped(track.id, layer, clock_rate));
+        }
+        self.accept(now, index, layer, packet, out);
+    }
+
+    /// Takes a packet into its layer: forwarded with the rest of its frame.
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        index: u32,
+        layer: usize,
+        mut packet: Packet,
+        out: &mut Output,
+    ) {
+        let Self {
+            tracks,
+            held,
+            held_until,
+            counters,
+            ..
+        } = self;
+        let Some(track) = tracks
+            .get_mut(index as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
         let kind = track.kind;
         let Some(layer_state) = track.layers.get_mut(layer) else {
             return;

@@ -196,6 +196,7 @@ impl Registry {
     }
 
     fn open_track(&mut self, now: Instant, key: u32, line: usize, rids: &[Rid], out: &mut Output) {
+        let replay = self.options.replay;
         let Some(client) = self.client_opt(key) else {
             return;
         };
@@ -203,7 +204,7 @@ impl Registry {
         let Some(Line { mid, kind, .. }) = client.lines.get(line) else {
             return;
         };
-        let track = Track::new(client_id.track(number), key, *mid, *kind, rids);
+        let track = Track::new(client_id.track(number), key, *mid, *kind, rids, replay);
         client.tracks_opened = number.wrapping_add(1);
         let described = track.describe();
         let Some(index) = place(&mut self.tracks, track) else {
@@ -217,14 +218,7 @@ impl Registry {
             client_id,
             track: described,
         });
-        for other in (0..).take(self.clients.len()) {
-            let automatic = self
-                .client(other)
-                .is_some_and(|c| c.options.auto_subscribe && c.options.role != Role::Publish);
-            if other != key && automatic {
-                self.wish(now, other, index, SubscribeOptions::default(), out);
-            }
-        }
+        self.offer_track(now, key, index, out);
     }
 
     pub(super) fn close_track(

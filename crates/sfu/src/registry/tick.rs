@@ -166,6 +166,9 @@ impl Client {
     /// Why this client has to go, if it has to.
     fn overdue(&self, now: Instant, options: &RegistryOptions) -> Option<CloseReason> {
         let since = |at: Instant| now.saturating_duration_since(at);
+        if self.is_source {
+            return None;
+        }
         if !self.connected {
             return (since(self.inserted_at) > options.connect_timeout).then_some(
                 match self.ice_state {
