@@ -1,0 +1,88 @@
+import { gzip } from 'node:zlib';
+import { promisify } from 'node:util';
+
+/**
+ * One HTTP request, whatever framework it came through.
+ *
+ * @internal
+ */
+export interface Exchange {
+  readonly method: string;
+  /** Path and query as the client wrote them. */
+  readonly target: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array | undefined;
+  /** The client's IP address, where known. */
+  readonly address: string | undefined;
+}
+
+/**
+ * What to answer.
+ *
+ * @internal
+ */
+export interface Reply {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array | undefined;
+}
+
+/**
+ * Answers a request; nothing if the path is none of ours.
+ *
+ * @internal
+ */
+export type Respond = (exchange: Exchange) => Promise<Reply | undefined>;
+
+/** What a handler is made with. */
+export interface HandlerOptions {
+  /** The path under which `:app/:stream/…` stands. Default `/live`. */
+  readonly prefix?: string;
+}
+
+/**
+ * A reply's text, gzipped for who takes that (RFC 9110 §12.5.3): a playlist shrinks to a tenth.
+ *
+ * @internal
+ */
+export async function encoded(exchange: Exchange, reply: Reply): Promise<Reply> {
+  const { body, headers } = reply;
+  const type = header(headers, 'content-type');
+  if (body === undefined || body.length < WORTHWHILE || !TEXT.test(type ?? '')) return reply;
+  const varied = [...headers, ['Vary', 'Accept-Encoding'] as const];
+  if (!takesGzip(header(exchange.headers, 'accept-encoding'))) {
+    return { ...reply, headers: varied };
+  }
+  return {
+    ...reply,
+    headers: [...varied, ['Content-Encoding', 'gzip']],
+    body: await compress(body),
+  };
+}
+
+/**
+ * Cuts a body off above this many bytes: a session description is a few kilobytes.
+ *
+ * @internal
+ */
+export const MAX_BODY = 256 * 1024;
+
+/**
+ * What is said instead of reading on.
+ *
+ * @internal
+ */
+export const TOO_LARGE: Reply = { status: 413, headers: [], body: undefined };
+
+function takesGzip(accepted: string | undefined): boolean {
+  return /(^|,)\s*(gzip|\*)\s*(?!;\s*q=0(\.0*)?\s*(,|$))(;|,|$)/i.test(accepted ?? '');
+}
+
+function header(headers: Exchange['headers'], name: string): string | undefined {
+  return headers.find(([given]) => given.toLowerCase() === name)?.[1];
+}
+
+const compress = promisify(gzip);
+const TEXT = /mpegurl|json|text\//i;
+/** Below it the header of gzip eats what is won. */
+const WORTHWHILE = 256;

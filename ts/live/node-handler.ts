@@ -1,0 +1,116 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import {
+  encoded,
+  MAX_BODY,
+  TOO_LARGE,
+  type Exchange,
+  type Reply,
+  type Respond,
+} from './exchange.js';
+
+/**
+ * Handles requests of `node:http`, `node:http2` and frameworks of connect's kind, as express: what
+ * is none of its paths goes to `next()`, or gets 404 where there is none.
+ */
+export type NodeHandler = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+  next?: (error?: unknown) => void,
+) => void;
+
+/**
+ * Makes the handler.
+ *
+ * @internal
+ */
+export function nodeHandler(respond: Respond, report: (error: unknown) => void): NodeHandler {
+  return (request, response, next) => {
+    void handle(request, respond)
+      .then((reply) => {
+        if (reply === undefined && next !== undefined) next();
+        else write(request, response, reply ?? NOT_FOUND);
+      })
+      .catch((error: unknown) => {
+        if (request.destroyed || response.destroyed) return;
+        if (next !== undefined) {
+          next(error);
+          return;
+        }
+        report(error);
+        write(request, response, FAILED);
+      });
+  };
+}
+
+async function handle(
+  request: IncomingMessage | Http2ServerRequest,
+  respond: Respond,
+): Promise<Reply | undefined> {
+  const body = await read(request);
+  if (body === TOO_LARGE) return TOO_LARGE;
+  const exchange: Exchange = {
+    method: request.method ?? 'GET',
+    // Express cuts off what the handler is mounted under; `Location` needs it back.
+    target: (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/',
+    headers: listed(request.headers),
+    body: body as Uint8Array | undefined,
+    address: request.socket.remoteAddress,
+  };
+  const reply = await respond(exchange);
+  return reply && encoded(exchange, reply);
+}
+
+/** A body that somebody in front has read already is taken as it is. */
+async function read(
+  request: IncomingMessage | Http2ServerRequest,
+): Promise<Uint8Array | Reply | undefined> {
+  const parsed = (request as { body?: unknown }).body;
+  if (typeof parsed === 'string') return Buffer.from(parsed);
+  if (parsed instanceof Uint8Array) return parsed;
+  if (request.readableEnded || request.method === 'GET' || request.method === 'HEAD') {
+    return undefined;
+  }
+  const deadline = setTimeout(() => request.destroy(), SLOWEST);
+  try {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_BODY) return TOO_LARGE;
+      chunks.push(chunk);
+    }
+    return size === 0 ? undefined : Buffer.concat(chunks);
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+function listed(headers: IncomingMessage['headers']): [string, string][] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    value === undefined || name.startsWith(':') ? [] : [[name, [value].flat().join(', ')]],
+  );
+}
+
+function write(
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+  { status, headers, body }: Reply,
+): void {
+  if (response.destroyed || response.headersSent) return;
+  response.statusCode = status;
+  for (const [name, value] of headers) {
+    const before = response.getHeader(name);
+    // `Link` comes several times.
+    response.setHeader(name, before === undefined ? value : [before, value].flat().map(String));
+  }
+  if (body !== undefined) response.setHeader('Content-Length', body.length);
+  // The two kinds of response take the same arguments, which their types do not say together.
+  if (request.method === 'HEAD' || body === undefined) (response as ServerResponse).end();
+  else (response as ServerResponse).end(body);
+}
+
+const NOT_FOUND: Reply = { status: 404, headers: [], body: undefined };
+const FAILED: Reply = { status: 500, headers: [], body: undefined };
+/** Who takes longer for a few kilobytes is none to wait for. */
+const SLOWEST = 10_000;
