@@ -1,7 +1,8 @@
 //! H.264 (RFC 6184): single NAL units, STAP-A, FU-A and FU-B.
 
+use super::PayloadInfo;
 use super::descriptor::Reader;
-use super::{PayloadInfo, h264_sps};
+use sluice_media::H264Sps;
 
 pub(super) fn inspect(payload: &[u8]) -> Option<PayloadInfo> {
     let (&header, body) = payload.split_first()?;
@@ -67,7 +68,9 @@ fn unit(kind: u8, whole: bool, body: &[u8], info: &mut PayloadInfo) {
             info.starts_frame |= whole;
             info.starts_keyframe |= whole;
             if whole {
-                info.resolution = h264_sps::resolution(body).or(info.resolution);
+                info.resolution = H264Sps::parse(body)
+                    .map(|sps| (sps.width, sps.height))
+                    .or(info.resolution);
             }
         }
         PPS => info.keyframe = true,

@@ -1,7 +1,8 @@
 //! H.265 (RFC 7798): single NAL units, aggregation and fragmentation, without decoding order numbers.
 
+use super::PayloadInfo;
 use super::descriptor::Reader;
-use super::{PayloadInfo, h265_sps};
+use sluice_media::H265Sps;
 
 pub(super) fn inspect(payload: &[u8]) -> Option<PayloadInfo> {
     let (header, body) = payload.split_first_chunk::<2>()?;
@@ -81,7 +82,9 @@ fn unit(kind: u8, whole: bool, body: &[u8], info: &mut PayloadInfo) {
             info.starts_frame |= whole;
             info.starts_keyframe |= whole;
             if whole && kind == SPS {
-                info.resolution = h265_sps::resolution(body).or(info.resolution);
+                info.resolution = H265Sps::parse(body)
+                    .map(|sps| (sps.width, sps.height))
+                    .or(info.resolution);
             }
         }
         PPS => info.keyframe = true,

@@ -3,9 +3,7 @@
 mod av1;
 mod descriptor;
 mod h264;
-mod h264_sps;
 mod h265;
-mod h265_sps;
 mod keyframe;
 pub mod vp8;
 pub mod vp9;

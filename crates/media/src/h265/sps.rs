@@ -1,9 +1,25 @@
 //! The picture size in an H.265 sequence parameter set (H.265 §7.3.2.2).
 
-use sluice_media::Bits;
+use crate::Bits;
 
-/// Cropped width and height; `body` is the unit behind its two header bytes.
-pub(super) fn resolution(body: &[u8]) -> Option<(u16, u16)> {
+/// What a sequence parameter set of H.265 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct H265Sps {
+    /// Width in pixels as shown (cropped).
+    pub width: u16,
+    /// Height in pixels as shown (cropped).
+    pub height: u16,
+}
+
+impl H265Sps {
+    /// Reads the unit behind its two header bytes; `None` when it is malformed or ends early.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        resolution(body).map(|(width, height)| Self { width, height })
+    }
+}
+
+fn resolution(body: &[u8]) -> Option<(u16, u16)> {
     let mut bits = Bits::of_nal(body);
     bits.skip(4)?; // sps_video_parameter_set_id
     let sub_layers_minus1 = bits.number(3)?;

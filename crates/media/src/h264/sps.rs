@@ -1,9 +1,25 @@
 //! The picture size in an H.264 sequence parameter set (H.264 §7.3.2.1.1).
 
-use sluice_media::Bits;
+use crate::Bits;
 
-/// Cropped width and height; `body` is the unit behind its header byte.
-pub(super) fn resolution(body: &[u8]) -> Option<(u16, u16)> {
+/// What a sequence parameter set of H.264 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct H264Sps {
+    /// Width in pixels as shown (cropped).
+    pub width: u16,
+    /// Height in pixels as shown (cropped).
+    pub height: u16,
+}
+
+impl H264Sps {
+    /// Reads the unit behind its header byte; `None` when it is malformed or ends early.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        resolution(body).map(|(width, height)| Self { width, height })
+    }
+}
+
+fn resolution(body: &[u8]) -> Option<(u16, u16)> {
     let mut bits = Bits::of_nal(body);
     let profile = bits.number(8)?;
     bits.skip(16)?; // constraint flags, level_idc

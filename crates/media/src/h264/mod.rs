@@ -1,0 +1,5 @@
+//! H.264.
+
+mod sps;
+
+pub use sps::H264Sps;

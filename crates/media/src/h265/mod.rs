@@ -1,0 +1,5 @@
+//! H.265.
+
+mod sps;
+
+pub use sps::H265Sps;
