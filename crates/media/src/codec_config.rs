@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::Codec;
+use crate::opus::OpusHead;
+use crate::vpcc::VpRecord;
+use crate::{AudioSpecificConfig, Codec, ConfigError, codec_string, h264, vpcc};
 
 /// A track's decoder configuration in the form MP4 carries, and what it says.
 ///
@@ -18,6 +20,145 @@ pub struct CodecConfig {
     pub record: Bytes,
     /// What it says.
     pub parameters: Parameters,
+}
+
+impl CodecConfig {
+    /// Reads a record and says what it says; records above 64 KiB are refused.
+    ///
+    /// A record of H.264 or H.265 that announces lengths of one or two bytes is kept as one that announces four, the
+    /// form of our frames: ask [`nal_length_size`] for what it said and [`with_four_byte_lengths`] for the frames.
+    /// Records of VP8 and VP9 do not tell the size of the pictures; keyframes do ([`inspect_access_unit`]).
+    ///
+    /// # Errors
+    /// When the record is malformed, lacks a parameter set that no decoder can do without, or the codec has none.
+    ///
+    /// [`nal_length_size`]: crate::nal_length_size
+    /// [`with_four_byte_lengths`]: crate::with_four_byte_lengths
+    /// [`inspect_access_unit`]: crate::inspect_access_unit
+    pub fn parse(codec: Codec, record: Bytes) -> Result<Self, ConfigError> {
+        let (record, parameters) = match codec {
+            Codec::H264 => {
+                let (record, video) = h264::parse_record(record)?;
+                (record, Parameters::Video(video))
+            }
+            Codec::Vp8 | Codec::Vp9 => {
+                VpRecord::parse(&record)?;
+                (record, Parameters::Video(VideoParameters::default()))
+            }
+            Codec::H266 => {
+                cap(&record)?;
+                (record, Parameters::Video(VideoParameters::default()))
+            }
+            Codec::Aac => {
+                cap(&record)?;
+                let audio = AudioSpecificConfig::parse(&record)?.parameters();
+                (record, Parameters::Audio(audio))
+            }
+            Codec::Opus => {
+                cap(&record)?;
+                let audio = OpusHead::parse_dops(&record)?.parameters();
+                (record, Parameters::Audio(audio))
+            }
+            Codec::Pcmu | Codec::Pcma => (Bytes::new(), mono(8_000)),
+            Codec::G722 => (Bytes::new(), mono(16_000)),
+            _ => return Err(ConfigError::UnsupportedCodec { codec }),
+        };
+        Ok(Self {
+            codec,
+            record,
+            parameters,
+        })
+    }
+
+    /// Makes the record of parameter sets, each without start code or length, in any order; other units are passed
+    /// over. For H.264 SPS and PPS.
+    ///
+    /// # Errors
+    /// When a set is missing or malformed, there are more than a record holds, or the codec has none.
+    pub fn from_parameter_sets<T: AsRef<[u8]>>(
+        codec: Codec,
+        units: &[T],
+    ) -> Result<Self, ConfigError> {
+        let units: Vec<&[u8]> = units.iter().map(AsRef::as_ref).collect();
+        let (record, video) = match codec {
+            Codec::H264 => h264::build_record(&units)?,
+            _ => return Err(ConfigError::UnsupportedCodec { codec }),
+        };
+        Ok(Self {
+            codec,
+            record,
+            parameters: Parameters::Video(video),
+        })
+    }
+
+    /// Opus as libopus and browsers code it; see [`OpusHead::new`]. The decoded rate is 48 kHz whatever
+    /// `input_sample_rate` is.
+    ///
+    /// # Errors
+    /// When `channels` is 0 or above 8.
+    pub fn opus(input_sample_rate: u32, channels: u8) -> Result<Self, ConfigError> {
+        OpusHead::new(input_sample_rate, channels).map(Self::from)
+    }
+
+    /// AAC-LC; see [`AudioSpecificConfig::low_complexity`].
+    ///
+    /// # Errors
+    /// When the rate or the number of channels cannot be expressed.
+    pub fn aac(sample_rate: u32, channels: u8) -> Result<Self, ConfigError> {
+        AudioSpecificConfig::low_complexity(sample_rate, channels)?.try_into()
+    }
+
+    /// The parameter sets of the record, without start code or length: what RTP and MPEG-TS send in front of a
+    /// keyframe. For H.264 SPS, SPS extensions, PPS; nothing for codecs without.
+    pub fn parameter_sets(&self) -> impl Iterator<Item = &[u8]> {
+        let sets = match self.codec {
+            Codec::H264 => h264::parameter_sets(&self.record),
+            _ => Vec::new(),
+        };
+        sets.into_iter()
+    }
+
+    /// What HTML's `codecs`, HLS's `CODECS` and DASH's `@codecs` call it (RFC 6381 §3.3 and the codec's own binding),
+    /// e.g. `avc1.64001f`, `mp4a.40.2`, `opus`; `None` for codecs that have no such name here.
+    pub fn codec_string(&self) -> Option<String> {
+        codec_string::of(self)
+    }
+
+    pub(crate) fn vp(codec: Codec, record: VpRecord, (width, height): (u16, u16)) -> Self {
+        let (width, height) = (width.into(), height.into());
+        let level = vpcc::level(width, height);
+        Self {
+            codec,
+            record: VpRecord { level, ..record }.to_bytes(),
+            parameters: Parameters::Video(VideoParameters {
+                width,
+                height,
+                reorder_frames: 0,
+            }),
+        }
+    }
+}
+
+impl From<OpusHead> for CodecConfig {
+    fn from(head: OpusHead) -> Self {
+        Self {
+            codec: Codec::Opus,
+            record: head.to_dops(),
+            parameters: Parameters::Audio(head.parameters()),
+        }
+    }
+}
+
+impl TryFrom<AudioSpecificConfig> for CodecConfig {
+    type Error = ConfigError;
+
+    fn try_from(config: AudioSpecificConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            codec: Codec::Aac,
+            record: config.to_bytes()?,
+            parameters: Parameters::Audio(config.parameters()),
+        })
+    }
 }
 
 /// What a configuration says of the pictures or the sound.
@@ -49,3 +190,33 @@ pub struct AudioParameters {
     /// Loudspeaker channels.
     pub channels: u8,
 }
+
+const fn mono(sample_rate: u32) -> Parameters {
+    Parameters::Audio(AudioParameters {
+        sample_rate,
+        channels: 1,
+    })
+}
+
+/// Holds records to [`MAX_RECORD`].
+pub(crate) fn cap(record: &[u8]) -> Result<(), ConfigError> {
+    if record.len() > MAX_RECORD {
+        return Err(ConfigError::TooLarge);
+    }
+    Ok(())
+}
+
+/// Sets `lengthSizeMinusOne`, the lowest two bits of the byte at `at`, to 3; copies only when it is not.
+pub(crate) fn four_byte_lengths(record: Bytes, at: usize) -> Bytes {
+    if record.get(at).is_none_or(|byte| byte & 0x03 == 3) {
+        return record;
+    }
+    let mut copy = record.to_vec();
+    if let Some(byte) = copy.get_mut(at) {
+        *byte |= 0x03;
+    }
+    copy.into()
+}
+
+/// Above any real record; a bound on what one track can make every reader keep.
+const MAX_RECORD: usize = 64 * 1024;

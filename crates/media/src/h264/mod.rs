@@ -1,5 +1,59 @@
-//! H.264.
+//! H.264: its NAL units and what they say.
 
+mod record;
 mod sps;
 
+pub(crate) use record::{build_record, parameter_sets, parse_record};
 pub use sps::H264Sps;
+
+use crate::NalUnits;
+
+/// Adds up what the units of an access unit say: an IDR picture, and whether others refer to any slice.
+pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
+    let mut facts = Facts::default();
+    let (mut slices, mut referenced) = (false, false);
+    for unit in units {
+        let Some(&header) = unit.first() else {
+            continue;
+        };
+        match header & TYPE {
+            kind @ SLICE..=IDR => {
+                slices = true;
+                referenced |= header & REF_IDC != 0;
+                facts.keyframe |= kind == IDR;
+            }
+            kind if is_parameter_set(kind) => facts.parameter_sets.push(unit),
+            _ => {}
+        }
+    }
+    facts.discardable = slices && !referenced;
+    facts
+}
+
+/// What the units of an access unit say, of H.264 and H.265 alike.
+#[derive(Debug, Default)]
+pub(crate) struct Facts<'a> {
+    pub(crate) keyframe: bool,
+    pub(crate) discardable: bool,
+    pub(crate) parameter_sets: Vec<&'a [u8]>,
+}
+
+/// SPS, PPS, SPS extension and subset SPS.
+const fn is_parameter_set(kind: u8) -> bool {
+    matches!(kind, SPS | PPS | SPS_EXTENSION | SUBSET_SPS)
+}
+
+/// The type of a unit by its first byte (H.264 §7.4.1).
+const fn kind(header: u8) -> u8 {
+    header & TYPE
+}
+
+const REF_IDC: u8 = 0x60;
+const TYPE: u8 = 0x1f;
+
+const SLICE: u8 = 1;
+const IDR: u8 = 5;
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+const SPS_EXTENSION: u8 = 13;
+const SUBSET_SPS: u8 = 15;

@@ -1,4 +1,4 @@
-//! The picture size in an H.264 sequence parameter set (H.264 §7.3.2.1.1).
+//! The H.264 sequence parameter set (H.264 §7.3.2.1.1).
 
 use crate::Bits;
 
@@ -6,56 +6,264 @@ use crate::Bits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct H264Sps {
+    /// `seq_parameter_set_id`, 0 to 31.
+    pub id: u8,
+    /// `profile_idc` (annex A).
+    pub profile: u8,
+    /// The byte of `constraint_set0_flag` and its successors, the first of them in the highest bit.
+    pub constraints: u8,
+    /// `level_idc`: ten times the level (annex A).
+    pub level: u8,
+    /// `chroma_format_idc`: 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+    pub chroma_format: u8,
+    /// Bits of a luma sample, 8 to 14.
+    pub bit_depth_luma: u8,
+    /// Bits of a chroma sample, 8 to 14.
+    pub bit_depth_chroma: u8,
     /// Width in pixels as shown (cropped).
     pub width: u16,
     /// Height in pixels as shown (cropped).
     pub height: u16,
+    /// `max_num_reorder_frames`, inferred (§E.2.1) where the set does not tell.
+    pub reorder_frames: u8,
+    pub(crate) slices: SliceSyntax,
+}
+
+/// What the syntax of slice headers depends on (H.264 §7.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SliceSyntax {
+    pub(crate) separate_planes: bool,
+    pub(crate) frame_num_bits: u32,
+    pub(crate) frames_only: bool,
+    pub(crate) order: PictureOrder,
+}
+
+/// `pic_order_cnt_type` (H.264 §7.4.2.1.1) and what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PictureOrder {
+    Counted {
+        lsb_bits: u32,
+    },
+    Cycle {
+        always_zero: bool,
+    },
+    /// As decoded.
+    #[default]
+    Decoding,
 }
 
 impl H264Sps {
-    /// Reads the unit behind its header byte; `None` when it is malformed or ends early.
+    /// Reads the unit behind its header byte (H.264 §7.3.2.1.1); `None` when it is malformed or ends early.
+    ///
+    /// Video usability information that is malformed counts as absent: cameras write such.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        resolution(body).map(|(width, height)| Self { width, height })
+        let mut bits = Bits::of_nal(body);
+        let mut byte = || u8::try_from(bits.number(8)?).ok();
+        let (profile, constraints, level) = (byte()?, byte()?, byte()?);
+        let id = u8::try_from(bits.unsigned_golomb()?)
+            .ok()
+            .filter(|id| *id < 32)?;
+        let format = if HIGH_PROFILES.contains(&profile) {
+            SampleFormat::read(&mut bits)?
+        } else {
+            SampleFormat::DEFAULT
+        };
+        let frame_num_bits = bits.unsigned_golomb()?.checked_add(4)?;
+        let order = picture_order(&mut bits)?;
+        bits.unsigned_golomb()?; // max_num_ref_frames
+        bits.skip(1)?; // gaps_in_frame_num_value_allowed_flag
+        let width_in_macroblocks = bits.unsigned_golomb()?.checked_add(1)?;
+        let map_height = bits.unsigned_golomb()?.checked_add(1)?;
+        let frames_only = bits.flag()?;
+        if !frames_only {
+            bits.skip(1)?; // mb_adaptive_frame_field_flag
+        }
+        let fields = if frames_only { 1 } else { 2 };
+        let height_in_macroblocks = map_height.checked_mul(fields)?;
+        bits.skip(1)?; // direct_8x8_inference_flag
+        let mut width = width_in_macroblocks.checked_mul(16)?;
+        let mut height = height_in_macroblocks.checked_mul(16)?;
+        if bits.flag()? {
+            let (unit_x, unit_y) = format.chroma.crop_unit();
+            let unit_y = u32::checked_mul(unit_y, fields)?;
+            width = width.checked_sub(crop(&mut bits, unit_x)?)?;
+            height = height.checked_sub(crop(&mut bits, unit_y)?)?;
+        }
+        let reorder_frames = match order {
+            // §7.4.2.1.1: shown in the order of decoding. Baseline has no B slices (§A.2.1).
+            PictureOrder::Decoding => 0,
+            _ if profile == BASELINE => 0,
+            _ => reorder_frames(&mut bits).unwrap_or_else(|| {
+                let still = constraints & CONSTRAINT_3 != 0 && INTRA_PROFILES.contains(&profile);
+                let macroblocks = width_in_macroblocks.saturating_mul(height_in_macroblocks);
+                if still {
+                    0
+                } else {
+                    buffered_frames(profile, constraints, level, macroblocks)
+                }
+            }),
+        };
+        Some(Self {
+            id,
+            profile,
+            constraints,
+            level,
+            chroma_format: format.idc,
+            bit_depth_luma: format.luma,
+            bit_depth_chroma: format.chroma_depth,
+            width: u16::try_from(width).ok().filter(|width| *width > 0)?,
+            height: u16::try_from(height).ok().filter(|height| *height > 0)?,
+            reorder_frames,
+            slices: SliceSyntax {
+                separate_planes: format.separate_planes,
+                frame_num_bits,
+                frames_only,
+                order,
+            },
+        })
     }
 }
 
-fn resolution(body: &[u8]) -> Option<(u16, u16)> {
-    let mut bits = Bits::of_nal(body);
-    let profile = bits.number(8)?;
-    bits.skip(16)?; // constraint flags, level_idc
-    bits.unsigned_golomb()?; // seq_parameter_set_id
-    let chroma = if HIGH_PROFILES.contains(&profile) {
-        chroma_format(&mut bits)?
-    } else {
-        Chroma::C420
-    };
-    bits.unsigned_golomb()?; // log2_max_frame_num_minus4
-    picture_order(&mut bits)?;
-    bits.unsigned_golomb()?; // max_num_ref_frames
-    bits.skip(1)?; // gaps_in_frame_num_value_allowed_flag
-    let width = macroblocks(bits.unsigned_golomb()?)?;
-    let map_height = macroblocks(bits.unsigned_golomb()?)?;
-    let frame_mbs_only = bits.flag()?;
-    if !frame_mbs_only {
-        bits.skip(1)?; // mb_adaptive_frame_field_flag
-    }
-    let fields = if frame_mbs_only { 1 } else { 2 };
-    let height = map_height.checked_mul(fields)?;
-    bits.skip(1)?; // direct_8x8_inference_flag
+/// Both sides of a dimension.
+fn crop(bits: &mut Bits<'_>, unit: u32) -> Option<u32> {
+    let both = bits
+        .unsigned_golomb()?
+        .checked_add(bits.unsigned_golomb()?)?;
+    both.checked_mul(unit)
+}
+
+/// `max_num_reorder_frames` of the video usability information (§E.1.1), from its presence flag on.
+fn reorder_frames(bits: &mut Bits<'_>) -> Option<u8> {
     if !bits.flag()? {
-        return Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?));
+        return None;
     }
-    let (unit_x, unit_y) = chroma.crop_unit();
-    let unit_y = u32::checked_mul(unit_y, fields)?;
-    let mut crop = |unit: u32| {
-        let both = bits
-            .unsigned_golomb()?
-            .checked_add(bits.unsigned_golomb()?)?;
-        both.checked_mul(unit)
+    if bits.flag()? && bits.number(8)? == EXTENDED_SAR {
+        bits.skip(32)?; // sar_width, sar_height
+    }
+    if bits.flag()? {
+        bits.skip(1)?; // overscan_appropriate_flag
+    }
+    if bits.flag()? {
+        bits.skip(4)?; // video_format, video_full_range_flag
+        if bits.flag()? {
+            bits.skip(24)?; // colour_primaries, transfer_characteristics, matrix_coefficients
+        }
+    }
+    if bits.flag()? {
+        bits.unsigned_golomb()?; // chroma_sample_loc_type_top_field
+        bits.unsigned_golomb()?; // chroma_sample_loc_type_bottom_field
+    }
+    if bits.flag()? {
+        bits.skip(65)?; // num_units_in_tick, time_scale, fixed_frame_rate_flag
+    }
+    let mut has_hrd = false;
+    for _ in 0..2 {
+        if bits.flag()? {
+            skip_hrd(bits)?;
+            has_hrd = true;
+        }
+    }
+    if has_hrd {
+        bits.skip(1)?; // low_delay_hrd_flag
+    }
+    bits.skip(1)?; // pic_struct_present_flag
+    if !bits.flag()? {
+        return None;
+    }
+    bits.skip(1)?; // motion_vectors_over_pic_boundaries_flag
+    for _ in 0..4 {
+        bits.unsigned_golomb()?; // max_bytes_per_pic_denom to log2_max_mv_length_vertical
+    }
+    let reorder_frames = u8::try_from(bits.unsigned_golomb()?).ok()?;
+    (reorder_frames <= MAX_FRAMES).then_some(reorder_frames)
+}
+
+/// §E.1.2.
+fn skip_hrd(bits: &mut Bits<'_>) -> Option<()> {
+    let counted = bits.unsigned_golomb()?; // cpb_cnt_minus1
+    if counted > 31 {
+        return None;
+    }
+    bits.skip(8)?; // bit_rate_scale, cpb_size_scale
+    for _ in 0..=counted {
+        bits.unsigned_golomb()?; // bit_rate_value_minus1
+        bits.unsigned_golomb()?; // cpb_size_value_minus1
+        bits.skip(1)?; // cbr_flag
+    }
+    bits.skip(20) // four lengths
+}
+
+/// `MaxDpbFrames` (§A.3.1 item h, §A.3.2 item f): what is inferred where the set does not tell.
+fn buffered_frames(profile: u8, constraints: u8, level: u8, macroblocks: u32) -> u8 {
+    let level_1b = level == 11 && constraints & CONSTRAINT_3 != 0 && matches!(profile, 77 | 88);
+    let capacity = match level {
+        _ if level_1b => 396,
+        0..=10 => 396,
+        11 => 900,
+        12 | 13 | 20 => 2_376,
+        21 => 4_752,
+        22 | 30 => 8_100,
+        31 => 18_000,
+        32 => 20_480,
+        40 | 41 => 32_768,
+        42 => 34_816,
+        50 => 110_400,
+        51 | 52 => 184_320,
+        _ => 696_320,
     };
-    let width = width.checked_sub(crop(unit_x)?)?;
-    let height = height.checked_sub(crop(unit_y)?)?;
-    Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
+    let frames = u32::checked_div(capacity, macroblocks).unwrap_or_default();
+    u8::try_from(frames).map_or(MAX_FRAMES, |frames| frames.min(MAX_FRAMES))
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SampleFormat {
+    idc: u8,
+    chroma: Chroma,
+    separate_planes: bool,
+    luma: u8,
+    chroma_depth: u8,
+}
+
+impl SampleFormat {
+    /// Of the profiles that do not tell.
+    const DEFAULT: Self = Self {
+        idc: 1,
+        chroma: Chroma::C420,
+        separate_planes: false,
+        luma: 8,
+        chroma_depth: 8,
+    };
+
+    fn read(bits: &mut Bits<'_>) -> Option<Self> {
+        let idc = bits.unsigned_golomb()?;
+        let separate_planes = idc == 3 && bits.flag()?;
+        let mut depth = || {
+            u8::try_from(bits.unsigned_golomb()?)
+                .ok()
+                .filter(|depth| *depth <= 6)?
+                .checked_add(8)
+        };
+        let (luma, chroma_depth) = (depth()?, depth()?);
+        bits.skip(1)?; // qpprime_y_zero_transform_bypass_flag
+        if bits.flag()? {
+            for list in 0..if idc == 3 { 12 } else { 8 } {
+                if bits.flag()? {
+                    skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+        Some(Self {
+            idc: u8::try_from(idc).ok().filter(|idc| *idc <= 3)?,
+            chroma: match idc {
+                1 => Chroma::C420,
+                2 => Chroma::C422,
+                _ => Chroma::Full,
+            },
+            separate_planes,
+            luma,
+            chroma_depth,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,28 +284,6 @@ impl Chroma {
     }
 }
 
-fn chroma_format(bits: &mut Bits<'_>) -> Option<Chroma> {
-    let idc = bits.unsigned_golomb()?;
-    if idc == 3 {
-        bits.skip(1)?; // separate_colour_plane_flag
-    }
-    bits.unsigned_golomb()?; // bit_depth_luma_minus8
-    bits.unsigned_golomb()?; // bit_depth_chroma_minus8
-    bits.skip(1)?; // qpprime_y_zero_transform_bypass_flag
-    if bits.flag()? {
-        for list in 0..if idc == 3 { 12 } else { 8 } {
-            if bits.flag()? {
-                skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
-            }
-        }
-    }
-    Some(match idc {
-        1 => Chroma::C420,
-        2 => Chroma::C422,
-        _ => Chroma::Full,
-    })
-}
-
 fn skip_scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
     let (mut last, mut next) = (8_i32, 8_i32);
     for _ in 0..size {
@@ -111,28 +297,34 @@ fn skip_scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
     Some(())
 }
 
-fn picture_order(bits: &mut Bits<'_>) -> Option<()> {
-    match bits.unsigned_golomb()? {
-        0 => {
-            bits.unsigned_golomb()?; // log2_max_pic_order_cnt_lsb_minus4
-        }
+fn picture_order(bits: &mut Bits<'_>) -> Option<PictureOrder> {
+    Some(match bits.unsigned_golomb()? {
+        0 => PictureOrder::Counted {
+            lsb_bits: bits.unsigned_golomb()?.checked_add(4)?,
+        },
         1 => {
-            bits.skip(1)?; // delta_pic_order_always_zero_flag
+            let always_zero = bits.flag()?;
             bits.signed_golomb()?; // offset_for_non_ref_pic
             bits.signed_golomb()?; // offset_for_top_to_bottom_field
             let cycle = bits.unsigned_golomb()?;
             for _ in 0..cycle.min(256) {
                 bits.signed_golomb()?; // offset_for_ref_frame
             }
+            PictureOrder::Cycle { always_zero }
         }
-        _ => {}
-    }
-    Some(())
-}
-
-fn macroblocks(minus1: u32) -> Option<u32> {
-    minus1.checked_add(1)?.checked_mul(16)
+        _ => PictureOrder::Decoding,
+    })
 }
 
 /// The profiles whose parameter sets tell the chroma format (H.264 §7.3.2.1.1).
-const HIGH_PROFILES: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
+const HIGH_PROFILES: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
+
+/// The profiles that `constraint_set3_flag` makes intra-only (§E.2.1, `max_num_reorder_frames`).
+const INTRA_PROFILES: [u8; 6] = [44, 86, 100, 110, 122, 244];
+
+const BASELINE: u8 = 66;
+const CONSTRAINT_3: u8 = 0x10;
+const EXTENDED_SAR: u32 = 255;
+
+/// The most frames a decoder buffers (§A.3.1).
+const MAX_FRAMES: u8 = 16;
