@@ -6,7 +6,7 @@ use crate::PictureIds;
 
 pub(super) fn inspect(payload: &[u8]) -> Option<PayloadInfo> {
     let (descriptor, frame) = Descriptor::parse(payload)?;
-    let starts_frame = descriptor.starts_partition && descriptor.partition == 0;
+    let starts_frame = descriptor.starts_frame();
     let keyframe = starts_frame && frame.first().is_some_and(|tag| tag & 0x01 == 0);
     Some(PayloadInfo {
         starts_frame,
@@ -43,14 +43,14 @@ pub fn patch(payload: &[u8], ids: PictureIds, out: &mut Vec<u8>) -> bool {
 }
 
 #[derive(Debug, Default)]
-struct Descriptor {
+pub(crate) struct Descriptor {
     starts_partition: bool,
     partition: u8,
-    discardable: bool,
+    pub(crate) discardable: bool,
     temporal: u8,
     switching_point: bool,
-    picture_id: Option<u16>,
-    picture_id_bits: u8,
+    pub(crate) picture_id: Option<u16>,
+    pub(crate) picture_id_bits: u8,
     tl0_picture_index: Option<u8>,
     key_index: Option<u8>,
     at_picture_id: Option<usize>,
@@ -60,7 +60,7 @@ struct Descriptor {
 
 impl Descriptor {
     /// The descriptor of RFC 7741 §4.2 and what follows it.
-    fn parse(payload: &[u8]) -> Option<(Self, &[u8])> {
+    pub(crate) fn parse(payload: &[u8]) -> Option<(Self, &[u8])> {
         let mut reader = Reader::new(payload);
         let first = reader.byte()?;
         let mut this = Self {
@@ -96,6 +96,11 @@ impl Descriptor {
             }
         }
         Some((this, reader.rest()))
+    }
+
+    /// The first packet of a frame.
+    pub(crate) const fn starts_frame(&self) -> bool {
+        self.starts_partition && self.partition == 0
     }
 }
 

@@ -49,15 +49,15 @@ pub fn patch_picture_id(
 
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "the bits of the wire format")]
-struct Descriptor {
+pub(crate) struct Descriptor {
     predicted: bool,
-    begins: bool,
-    ends: bool,
-    spatial: u8,
+    pub(crate) begins: bool,
+    pub(crate) ends: bool,
+    pub(crate) spatial: u8,
     temporal: u8,
     switching_point: bool,
-    picture_id: Option<u16>,
-    picture_id_bits: u8,
+    pub(crate) picture_id: Option<u16>,
+    pub(crate) picture_id_bits: u8,
     tl0_picture_index: Option<u8>,
     at_tl0: Option<usize>,
     resolution: Option<(u16, u16)>,
@@ -65,7 +65,7 @@ struct Descriptor {
 
 impl Descriptor {
     /// The descriptor of RFC 9628 §4.2 and what follows it.
-    fn parse(payload: &[u8]) -> Option<(Self, &[u8])> {
+    pub(crate) fn parse(payload: &[u8]) -> Option<(Self, &[u8])> {
         let mut reader = Reader::new(payload);
         let first = reader.byte()?;
         let flexible = first & 0x10 != 0;
@@ -133,7 +133,7 @@ fn skip_references(reader: &mut Reader<'_>) -> Option<()> {
 /// The size in a key frame's own header (VP9 bitstream specification §7.2), for senders without a structure.
 ///
 /// Asks for the sync code: under end-to-end encryption these bytes are anything.
-fn key_frame_size(frame: &[u8]) -> Option<(u16, u16)> {
+pub(crate) fn key_frame_size(frame: &[u8]) -> Option<(u16, u16)> {
     let mut bits = Bits::new(frame);
     let marker = bits.number(2)?;
     let profile = u8::from(bits.flag()?) | u8::from(bits.flag()?) << 1;

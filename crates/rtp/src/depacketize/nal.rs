@@ -1,0 +1,115 @@
+//! What H.264 and H.265 share: parameter sets kept aside, and a unit that comes in fragments.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::Damage;
+use super::assembly::Assembly;
+
+/// Parameter sets on their way to the next access unit that comes out.
+#[derive(Debug, Default)]
+pub(super) struct ParameterSets {
+    sets: VecDeque<Bytes>,
+    bytes: usize,
+    /// A unit has begun since they were taken in: a new group replaces them.
+    old: bool,
+}
+
+impl ParameterSets {
+    /// Adds a set; the oldest go at the bounds. A set that `leads` its group (SPS, VPS) in another unit than the
+    /// sets before it replaces them all.
+    pub(super) fn push(&mut self, set: Bytes, leads: bool) {
+        if leads && self.old {
+            self.sets.clear();
+            self.bytes = 0;
+        }
+        self.old = false;
+        self.bytes = self.bytes.saturating_add(set.len());
+        self.sets.push_back(set);
+        while self.sets.len() > MAX_SETS || self.bytes > MAX_SET_BYTES {
+            let Some(oldest) = self.sets.pop_front() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(oldest.len());
+        }
+    }
+
+    /// The unit they came in has ended.
+    pub(super) fn age(&mut self) {
+        self.old = true;
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Bytes> {
+        self.bytes = 0;
+        std::mem::take(&mut self.sets).into()
+    }
+}
+
+/// A NAL unit that comes in fragments: where its length stands in the unit.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    at: Option<usize>,
+}
+
+impl Fragments {
+    /// Adds a fragment; `header` is that of the whole NAL unit. Neither start nor end may be missing (RFC 6184 §5.8).
+    pub(super) fn push(
+        &mut self,
+        header: &[u8],
+        flags: u8,
+        body: &[u8],
+        unit: &mut Assembly,
+    ) -> Result<(), Damage> {
+        let (start, end) = (flags & FU_START != 0, flags & FU_END != 0);
+        match self.at {
+            Some(at) if !start => unit.extend_nal(at, body)?,
+            None if start => {
+                self.at = Some(unit.size());
+                unit.push_nal([header, body])?;
+            }
+            _ => return Err(Damage::Malformed),
+        }
+        if end {
+            self.at = None;
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_closed(&self) -> Result<(), Damage> {
+        match self.at {
+            None => Ok(()),
+            Some(_) => Err(Damage::Malformed),
+        }
+    }
+
+    pub(super) fn abandon(&mut self) {
+        self.at = None;
+    }
+}
+
+/// The units of an aggregate, each behind its size in two bytes; an error after the last whole one when bytes are left.
+pub(super) fn aggregated(mut rest: Bytes) -> impl Iterator<Item = Result<Bytes, Damage>> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(&[high, low]) = rest.first_chunk() else {
+            rest.clear();
+            return Some(Err(Damage::Malformed));
+        };
+        let end = usize::from(u16::from_be_bytes([high, low])).saturating_add(2);
+        if end > rest.len() {
+            rest.clear();
+            return Some(Err(Damage::Malformed));
+        }
+        let mut unit = rest.split_to(end);
+        drop(unit.split_to(2));
+        Some(Ok(unit))
+    })
+}
+
+const MAX_SETS: usize = 64;
+const MAX_SET_BYTES: usize = 64 << 10;
+const FU_START: u8 = 0x80;
+const FU_END: u8 = 0x40;
