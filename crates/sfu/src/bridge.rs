@@ -1,7 +1,7 @@
 //! What crosses between a room and whatever else has media: packets out of a track, packets into one.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use sluice_media::Codec;
 use str0m::format::{CodecConfig, PayloadParams};
@@ -15,6 +15,8 @@ pub struct Tapped {
     pub track_id: TrackId,
     /// Index of the simulcast layer in the publisher's order; 0 without simulcast.
     pub layer: u8,
+    /// Its RTP source; another one than before begins anew with all its numbers.
+    pub ssrc: u32,
     /// What it carries.
     pub codec: Codec,
     /// Ticks per second of `time`.
@@ -29,8 +31,9 @@ pub struct Tapped {
     pub payload: Arc<[u8]>,
     /// When it arrived.
     pub arrived: Instant,
-    /// When it was captured, on our clock, from the publisher's sender reports.
-    pub captured: Instant,
+    /// The newest sender report of its source (RFC 3550 §6.4.1): the publisher's wall clock and the RTP time that
+    /// went with it.
+    pub report: Option<(SystemTime, u32)>,
 }
 
 /// A packet for a track whose packets come from inside the process.

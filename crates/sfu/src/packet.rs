@@ -12,6 +12,29 @@ use str0m::rtp::{ExtensionValues, RtpPacket, Vp8Descriptor};
 use crate::bridge::{SourcePacket, Tapped};
 use crate::id::TrackId;
 
+/// A copy of a publisher's packet for the bridge; it shares the payload.
+pub(crate) fn tapped(packet: &RtpPacket, codec: Codec, track_id: TrackId, layer: usize) -> Tapped {
+    Tapped {
+        track_id,
+        layer: u8::try_from(layer).unwrap_or(u8::MAX),
+        ssrc: *packet.header.ssrc,
+        codec,
+        clock_rate: packet.time.frequency().get(),
+        seq: *packet.seq_no,
+        time: packet.time.numer(),
+        marker: packet.header.marker,
+        payload: Arc::clone(&packet.payload),
+        arrived: packet.timestamp,
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "RTP time is 32 bits on the wire"
+        )]
+        report: packet
+            .last_sender_info
+            .map(|report| (report.ntp_time, report.rtp_time.numer() as u32)),
+    }
+}
+
 /// Parsed once at ingress, shared by reference with every subscriber, kept in the layer's ring.
 #[derive(Debug)]
 pub(crate) struct Packet {
@@ -78,22 +101,6 @@ impl Packet {
             payload: packet.payload,
             arrived: now,
             wallclock: packet.captured.min(now),
-        }
-    }
-
-    /// A copy for the bridge; it shares the payload.
-    pub(crate) fn tapped(&self, track_id: TrackId, layer: usize, clock_rate: u32) -> Tapped {
-        Tapped {
-            track_id,
-            layer: u8::try_from(layer).unwrap_or(u8::MAX),
-            codec: self.codec,
-            clock_rate,
-            seq: self.seq,
-            time: self.time,
-            marker: self.marker,
-            payload: Arc::clone(&self.payload),
-            arrived: self.arrived,
-            captured: self.wallclock,
         }
     }
 

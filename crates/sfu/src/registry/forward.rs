@@ -11,7 +11,7 @@ use super::{HOLD, Registry};
 use crate::client::{Client, Ingress};
 use crate::layer::Viewer;
 use crate::output::Output;
-use crate::packet::Packet;
+use crate::packet::{Packet, tapped};
 use crate::propagated::{LayerCause, Propagated};
 use crate::track::Track;
 
@@ -58,11 +58,10 @@ impl Registry {
             kind: track.kind,
             clock_rate: packet.time.frequency().get(),
         });
-        let clock_rate = packet.time.frequency().get();
-        let packet = Packet::new(packet, codec, wallclock);
         if track.tapped {
-            out.tapped.push(packet.tapped(track.id, layer, clock_rate));
+            out.tapped.push(tapped(&packet, codec, track.id, layer));
         }
+        let packet = Packet::new(packet, codec, wallclock);
         self.accept(now, index, layer, packet, out);
     }
 
