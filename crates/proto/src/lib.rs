@@ -1,0 +1,22 @@
+//! Live protocols as machines without I/O.
+//!
+//! Does: WHIP and WHEP as HTTP semantics ([`wish`]): requests and outcomes go in, responses and actions come out.
+//! Refuses to know: sockets, clocks, HTTP framing, TLS, the SDP engine, who may publish or play.
+//! Invariant: every request is answered exactly once, and every session the caller made is answered for or told to close.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+pub mod wish;
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test adds to an arbitrary origin"
+)]
+fn origin() -> std::time::Instant {
+    std::time::Instant::now()
+}
