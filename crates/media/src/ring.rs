@@ -10,6 +10,12 @@ pub trait Item {
 
     /// A decoder may begin here: a keyframe, the first packet of one, any frame of an audio-only stream.
     fn starts_chain(&self) -> bool;
+
+    /// Charged against the budget of [`Ring::with_audio_budget`] instead of [`RingLimits::max_bytes`]: sound that
+    /// shares a ring with pictures. A ring of one track has no need of it.
+    fn is_audio(&self) -> bool {
+        false
+    }
 }
 
 /// The bounds of a [`Ring`].
@@ -44,7 +50,9 @@ pub struct Ring<T> {
     base: u64,
     start: Option<u64>,
     bytes: usize,
+    audio_bytes: usize,
     limits: RingLimits,
+    max_audio_bytes: usize,
 }
 
 /// A reader's place in a [`Ring`]; it pins no memory.
@@ -94,8 +102,18 @@ impl<T: Item> Ring<T> {
             base: 0,
             start: None,
             bytes: 0,
+            audio_bytes: 0,
             limits,
+            max_audio_bytes: limits.max_bytes,
         }
+    }
+
+    /// An empty ring whose audio has a budget of its own, so that sound never shortens the window of the pictures.
+    /// Beyond either budget the oldest item goes, whatever it is.
+    pub const fn with_audio_budget(limits: RingLimits, max_audio_bytes: usize) -> Self {
+        let mut ring = Self::new(limits);
+        ring.max_audio_bytes = max_audio_bytes;
+        ring
     }
 
     /// Appends an item that arrived at `now`, then evicts what is over the bounds.
@@ -103,7 +121,7 @@ impl<T: Item> Ring<T> {
         if item.starts_chain() {
             self.start = Some(self.head());
         }
-        self.bytes += item.cost();
+        *self.budget(&item) += item.cost();
         self.slots.push_back((now, item));
         self.evict(now);
     }
@@ -111,8 +129,21 @@ impl<T: Item> Ring<T> {
     /// Evicts what is over the bounds at `now`: for the shard's tick, so that a silent stream frees its memory.
     pub fn evict(&mut self, now: Instant) {
         while self.front_is_due(now) {
-            self.evict_front();
+            self.evict_oldest();
         }
+    }
+
+    /// Evicts the oldest item whatever the bounds say, as when many rings share the memory; false when there is none.
+    pub fn evict_oldest(&mut self) -> bool {
+        let Some((_, item)) = self.slots.pop_front() else {
+            return false;
+        };
+        *self.budget(&item) -= item.cost();
+        if self.start == Some(self.base) {
+            self.start = None;
+        }
+        self.base += 1;
+        true
     }
 
     /// A new reader: at the newest chain start, or waiting for the next one.
@@ -200,6 +231,17 @@ impl<T: Item> Ring<T> {
             .filter_map(|number| self.slot(number).map(|(_, item)| item))
     }
 
+    /// An item still here, with the time it arrived.
+    #[inline]
+    pub fn at(&self, number: u64) -> Option<(Instant, &T)> {
+        self.slot(number).map(|(arrived, item)| (*arrived, item))
+    }
+
+    /// The number of the oldest item still here; [`Self::head`] when there is none.
+    pub const fn oldest(&self) -> u64 {
+        self.base
+    }
+
     /// The number the next item will get; it only grows.
     pub fn head(&self) -> u64 {
         self.base + self.slots.len() as u64
@@ -220,9 +262,22 @@ impl<T: Item> Ring<T> {
         self.slots.is_empty()
     }
 
-    /// Cost of the items kept now, at most [`RingLimits::max_bytes`].
+    /// Cost of the items kept now without what is charged to the audio budget, at most [`RingLimits::max_bytes`].
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Cost of the items charged to the audio budget.
+    pub const fn audio_bytes(&self) -> usize {
+        self.audio_bytes
+    }
+
+    fn budget(&mut self, item: &T) -> &mut usize {
+        if item.is_audio() {
+            &mut self.audio_bytes
+        } else {
+            &mut self.bytes
+        }
     }
 
     fn slot(&self, number: u64) -> Option<&(Instant, T)> {
@@ -243,18 +298,8 @@ impl<T: Item> Ring<T> {
         let age = now.saturating_duration_since(*arrived);
         let before_start = self.start.is_some_and(|start| self.base < start);
         self.bytes > self.limits.max_bytes
+            || self.audio_bytes > self.max_audio_bytes
             || age > self.limits.max_age
             || (before_start && age > self.limits.lag_window)
-    }
-
-    fn evict_front(&mut self) {
-        let Some((_, item)) = self.slots.pop_front() else {
-            return;
-        };
-        self.bytes -= item.cost();
-        if self.start == Some(self.base) {
-            self.start = None;
-        }
-        self.base += 1;
     }
 }

@@ -23,6 +23,26 @@ impl Item for Packet {
     }
 }
 
+/// A frame of a ring that sound and pictures share.
+struct Mixed {
+    audio: bool,
+    start: bool,
+}
+
+impl Item for Mixed {
+    fn cost(&self) -> usize {
+        100
+    }
+
+    fn starts_chain(&self) -> bool {
+        self.start
+    }
+
+    fn is_audio(&self) -> bool {
+        self.audio
+    }
+}
+
 /// A ring and its only writer.
 struct Source {
     ring: Ring<Packet>,
@@ -313,4 +333,39 @@ fn tick_frees_a_ring_that_fell_silent() {
     assert!(source.ring.is_empty());
     assert_eq!(source.ring.bytes(), 0);
     assert_eq!(source.ring.head(), 10, "numbering goes on");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "an arbitrary origin, read once")]
+fn sound_has_a_budget_of_its_own_and_either_one_evicts_the_oldest() {
+    let now = Instant::now();
+    let limits = limits(1_000, 12_000 * MS, 12_000 * MS);
+    let mut ring = Ring::with_audio_budget(limits, 500);
+    let push = |ring: &mut Ring<Mixed>, audio, start| ring.push(now, Mixed { audio, start });
+    push(&mut ring, false, true);
+    for _ in 0..9 {
+        push(&mut ring, false, false);
+    }
+    for _ in 0..5 {
+        push(&mut ring, true, false);
+    }
+    assert_eq!((ring.bytes(), ring.audio_bytes()), (1_000, 500));
+    assert_eq!(
+        (ring.oldest(), ring.start()),
+        (0, Some(0)),
+        "sound took nothing from the pictures"
+    );
+    push(&mut ring, true, false);
+    assert_eq!((ring.bytes(), ring.audio_bytes()), (0, 500));
+    assert_eq!((ring.oldest(), ring.start()), (11, None));
+    assert!(ring.at(10).is_none());
+    assert!(
+        ring.at(11)
+            .is_some_and(|(arrived, item)| arrived == now && item.audio)
+    );
+    while ring.evict_oldest() {}
+    assert_eq!(
+        (ring.audio_bytes(), ring.oldest(), ring.head()),
+        (0, 16, 16)
+    );
 }
