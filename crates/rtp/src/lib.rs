@@ -20,6 +20,7 @@ pub mod payload;
 mod reorder;
 mod rewrite;
 pub mod stun;
+mod time;
 
 pub use classify::{Protocol, classify};
 pub use depacketize::{AccessUnit, Damage, Depacketized, Depacketizer, Packet};
@@ -27,3 +28,4 @@ pub use packetize::{PacketizeError, Packetizer, PacketizerOptions, RtpPayload};
 pub use payload::{KeyframeStart, PayloadInfo};
 pub use reorder::{Ordered, ReorderBuffer, ReorderLimits, ReorderStats, Reordered};
 pub use rewrite::{PictureIdRewriter, PictureIds, SequenceRewriter, TimestampRewriter};
+pub use time::{Moment, NtpTime, RtpClock, SenderInfo, Timeline, TimestampUnwrapper};

@@ -118,7 +118,7 @@ fn frames_of_every_codec_come_back_as_they_were_at_every_budget() {
 fn single_packets_are_not_copied() {
     let mut random = Seeded::new(7);
     for codec in [Codec::Opus, Codec::Pcmu, Codec::Vp8, Codec::Vp9] {
-        let sent = frame(codec, true, streams::start_of(codec));
+        let sent = frame(codec, true, start_of(codec));
         let mut payloads = Vec::new();
         Packetizer::new(codec, &options(1_188))
             .unwrap()
@@ -165,4 +165,13 @@ fn a_unit_above_the_bound_is_dropped_and_told() {
     let fits = frame(Codec::Vp8, true, Bytes::from(vec![0; 8 << 20]));
     assert_eq!(units(wire.carry(&fits, 3_000)).len(), 1);
     assert!(!wire.depacketizer.awaits_keyframe());
+}
+
+/// The first bytes of a keyframe.
+fn start_of(codec: Codec) -> Bytes {
+    match codec {
+        Codec::Vp8 => Bytes::from_static(&[0x10, 0, 0, 0x9d, 0x01, 0x2a, 98, 0, 54, 0]),
+        Codec::Vp9 => Bytes::from_static(&[0x82, 0x49, 0x83, 0x42, 0, 0x06, 0x10, 0x03, 0x50]),
+        _ => Bytes::from_static(&[1, 2, 3]),
+    }
 }

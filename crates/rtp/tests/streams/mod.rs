@@ -47,15 +47,6 @@ pub(crate) fn parameter_sets(codec: Codec) -> Vec<Bytes> {
     }
 }
 
-/// The first bytes of a keyframe.
-pub(crate) fn start_of(codec: Codec) -> Bytes {
-    match codec {
-        Codec::Vp8 => Bytes::from_static(&[0x10, 0, 0, 0x9d, 0x01, 0x2a, 98, 0, 54, 0]),
-        Codec::Vp9 => Bytes::from_static(&[0x82, 0x49, 0x83, 0x42, 0, 0x06, 0x10, 0x03, 0x50]),
-        _ => Bytes::from_static(&[1, 2, 3]),
-    }
-}
-
 pub(crate) fn random_frame(random: &mut Seeded, codec: Codec, keyframe: bool) -> Frame {
     let discardable = !keyframe && random.below(3) == 0;
     let mut data = BytesMut::new();
