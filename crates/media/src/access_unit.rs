@@ -1,7 +1,8 @@
 //! What a coded access unit says of itself.
 
+use crate::nal::Facts;
 use crate::vpcc::{UNSPECIFIED, VpRecord};
-use crate::{Codec, CodecConfig, MediaKind, NalUnits, h264, vp8};
+use crate::{Codec, CodecConfig, MediaKind, NalUnits, av1, h264, h265, mp3, vp8, vp9};
 
 /// The facts of one access unit in the form of [`Frame::data`](crate::Frame::data).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,7 +25,27 @@ pub struct AccessUnit {
 pub fn inspect_access_unit(codec: Codec, data: &[u8]) -> AccessUnit {
     match codec {
         Codec::H264 => nal_units(codec, data, h264::inspect),
+        Codec::H265 => nal_units(codec, data, h265::inspect),
         Codec::Vp8 => vp8_frame(data),
+        Codec::Vp9 => vp9_frame(data),
+        Codec::Av1 => {
+            let (keyframe, intact, config) = av1::inspect(data);
+            AccessUnit {
+                keyframe,
+                discardable: false,
+                intact,
+                config,
+            }
+        }
+        Codec::Mp3 => {
+            let config = mp3::configuration(data);
+            AccessUnit {
+                keyframe: !data.is_empty(),
+                discardable: false,
+                intact: config.is_some(),
+                config,
+            }
+        }
         codec => AccessUnit {
             keyframe: codec.kind() == MediaKind::Audio && !data.is_empty(),
             intact: !data.is_empty(),
@@ -36,7 +57,7 @@ pub fn inspect_access_unit(codec: Codec, data: &[u8]) -> AccessUnit {
 fn nal_units<'a>(
     codec: Codec,
     data: &'a [u8],
-    inspect: fn(&mut NalUnits<'a>) -> h264::Facts<'a>,
+    inspect: fn(&mut NalUnits<'a>) -> Facts<'a>,
 ) -> AccessUnit {
     let mut units = NalUnits::new(data);
     let facts = inspect(&mut units);
@@ -67,9 +88,31 @@ fn vp8_frame(data: &[u8]) -> AccessUnit {
         keyframe: header.key_size.is_some(),
         discardable: false,
         intact: true,
-        config: header
-            .key_size
-            .map(|size| CodecConfig::vp(Codec::Vp8, record, size)),
+        config: header.key_size.map(|(width, height)| {
+            CodecConfig::vp(Codec::Vp8, record, (width.into(), height.into()))
+        }),
+    }
+}
+
+fn vp9_frame(data: &[u8]) -> AccessUnit {
+    let Some(facts) = vp9::inspect(data) else {
+        return AccessUnit::default();
+    };
+    AccessUnit {
+        keyframe: facts.keyframe,
+        discardable: facts.discardable,
+        intact: true,
+        config: facts.format.map(|format| {
+            let record = VpRecord {
+                profile: format.profile,
+                level: 0,
+                bit_depth: format.bit_depth,
+                chroma: format.chroma,
+                full_range: format.full_range,
+                color: format.color,
+            };
+            CodecConfig::vp(Codec::Vp9, record, (format.width, format.height))
+        }),
     }
 }
 

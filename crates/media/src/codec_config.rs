@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::opus::OpusHead;
 use crate::vpcc::VpRecord;
-use crate::{AudioSpecificConfig, Codec, ConfigError, codec_string, h264, vpcc};
+use crate::{AudioSpecificConfig, Codec, ConfigError, av1, codec_string, h264, h265, vpcc};
 
 /// A track's decoder configuration in the form MP4 carries, and what it says.
 ///
@@ -41,9 +41,17 @@ impl CodecConfig {
                 let (record, video) = h264::parse_record(record)?;
                 (record, Parameters::Video(video))
             }
+            Codec::H265 => {
+                let (record, video) = h265::parse_record(record)?;
+                (record, Parameters::Video(video))
+            }
             Codec::Vp8 | Codec::Vp9 => {
                 VpRecord::parse(&record)?;
                 (record, Parameters::Video(VideoParameters::default()))
+            }
+            Codec::Av1 => {
+                let (record, video) = av1::parse_record(record)?;
+                (record, Parameters::Video(video))
             }
             Codec::H266 => {
                 cap(&record)?;
@@ -71,7 +79,8 @@ impl CodecConfig {
     }
 
     /// Makes the record of parameter sets, each without start code or length, in any order; other units are passed
-    /// over. For H.264 SPS and PPS.
+    /// over. For H.264 SPS and PPS; for H.265 VPS, SPS and PPS, and SEI messages that hold for the whole stream; for
+    /// AV1 the OBU of the sequence header.
     ///
     /// # Errors
     /// When a set is missing or malformed, there are more than a record holds, or the codec has none.
@@ -82,6 +91,8 @@ impl CodecConfig {
         let units: Vec<&[u8]> = units.iter().map(AsRef::as_ref).collect();
         let (record, video) = match codec {
             Codec::H264 => h264::build_record(&units)?,
+            Codec::H265 => h265::build_record(&units)?,
+            Codec::Av1 => av1::build_record(&units)?,
             _ => return Err(ConfigError::UnsupportedCodec { codec }),
         };
         Ok(Self {
@@ -109,10 +120,12 @@ impl CodecConfig {
     }
 
     /// The parameter sets of the record, without start code or length: what RTP and MPEG-TS send in front of a
-    /// keyframe. For H.264 SPS, SPS extensions, PPS; nothing for codecs without.
+    /// keyframe. For H.264 SPS, SPS extensions, PPS; for H.265 VPS, SPS, PPS; for AV1 the OBUs of sequence headers with their size fields; nothing for codecs without.
     pub fn parameter_sets(&self) -> impl Iterator<Item = &[u8]> {
         let sets = match self.codec {
             Codec::H264 => h264::parameter_sets(&self.record),
+            Codec::H265 => h265::parameter_sets(&self.record),
+            Codec::Av1 => av1::sequence_headers(&self.record),
             _ => Vec::new(),
         };
         sets.into_iter()
@@ -124,8 +137,7 @@ impl CodecConfig {
         codec_string::of(self)
     }
 
-    pub(crate) fn vp(codec: Codec, record: VpRecord, (width, height): (u16, u16)) -> Self {
-        let (width, height) = (width.into(), height.into());
+    pub(crate) fn vp(codec: Codec, record: VpRecord, (width, height): (u32, u32)) -> Self {
         let level = vpcc::level(width, height);
         Self {
             codec,

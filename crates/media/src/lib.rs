@@ -12,6 +12,9 @@
 
 mod aac;
 mod access_unit;
+mod access_unit_splitter;
+mod annex_b;
+mod av1;
 mod bits;
 mod codec;
 mod codec_config;
@@ -20,8 +23,10 @@ mod config_error;
 mod frame;
 mod h264;
 mod h265;
+mod mp3;
 mod nal;
 mod opus;
+mod parameter_sets;
 mod reader;
 #[cfg_attr(
     not(test),
@@ -41,19 +46,24 @@ mod stream_key;
 )]
 mod timestamp;
 mod vp8;
+mod vp9;
 mod vpcc;
 
-pub use aac::AudioSpecificConfig;
+pub use aac::{AdtsHeader, AdtsSplitter, AdtsUnit, AudioSpecificConfig, adts_header};
 pub use access_unit::{AccessUnit, inspect_access_unit};
+pub use access_unit_splitter::AccessUnitSplitter;
+pub use annex_b::{AnnexBUnits, NalAccessUnit, from_annex_b, to_annex_b};
+pub use av1::{Av1Obu, Av1Obus, av1_from_low_overhead, av1_to_low_overhead};
 pub use bits::Bits;
 pub use codec::{Codec, MediaKind};
 pub use codec_config::{AudioParameters, CodecConfig, Parameters, VideoParameters};
 pub use config_error::ConfigError;
 pub use frame::{Frame, TrackId};
 pub use h264::H264Sps;
-pub use h265::H265Sps;
+pub use h265::{H265Profile, H265Sps};
 pub use nal::{NalUnits, nal_length_size, with_four_byte_lengths};
 pub use opus::{OpusHead, opus_packet_samples};
+pub use parameter_sets::ParameterSets;
 pub use ring::{Cursor, Item, Read, Ring, RingLimits};
 pub use stream_key::{Part, StreamKey, StreamKeyError};
 pub use timestamp::Timestamp;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::Codec;
+use crate::{Codec, h264, h265};
 
 /// The NAL units of an access unit in the form of [`Frame::data`](crate::Frame::data): each behind its length in four
 /// bytes. Empty units are passed over.
@@ -92,6 +92,33 @@ pub fn with_four_byte_lengths(data: &Bytes, size: u8) -> Option<Bytes> {
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+/// What the units of an access unit say, of H.264 and H.265 alike.
+#[derive(Debug, Default)]
+pub(crate) struct Facts<'a> {
+    pub(crate) keyframe: bool,
+    pub(crate) discardable: bool,
+    pub(crate) parameter_sets: Vec<&'a [u8]>,
+}
+
+/// What becomes of a unit in the form of our frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Slice,
+    ParameterSet,
+    /// Delimiters and filler data.
+    Unwanted,
+    Other,
+}
+
+/// `None` for codecs without NAL units and for units without a whole header.
+pub(crate) fn role(codec: Codec, unit: &[u8]) -> Option<Role> {
+    match codec {
+        Codec::H264 => Some(h264::role(*unit.first()?)),
+        Codec::H265 => Some(h265::role(h265::Header::parse(unit)?.kind)),
+        _ => None,
+    }
 }
 
 /// Appends a unit behind its length; one that four bytes cannot count is left out.

@@ -1,5 +1,9 @@
 //! AAC: the `AudioSpecificConfig` (ISO/IEC 14496-3 §1.6.2.1).
 
+mod adts;
+
+pub use adts::{AdtsHeader, AdtsSplitter, AdtsUnit, adts_header};
+
 use bytes::Bytes;
 
 use crate::{AudioParameters, Bits, ConfigError};
@@ -288,18 +292,18 @@ impl BitWriter {
 }
 
 /// `samplingFrequencyIndex` of a rate that has one (table 1.18).
-pub(crate) fn sample_rate_index(rate: u32) -> Option<u8> {
+fn sample_rate_index(rate: u32) -> Option<u8> {
     let index = SAMPLE_RATES.iter().position(|known| *known == rate)?;
     u8::try_from(index).ok()
 }
 
 /// Table 1.18.
-pub(crate) const SAMPLE_RATES: [u32; 13] = [
+const SAMPLE_RATES: [u32; 13] = [
     96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
     7_350,
 ];
 
-pub(crate) const LOW_COMPLEXITY: u8 = 2;
+const LOW_COMPLEXITY: u8 = 2;
 const SBR: u8 = 5;
 const PS: u8 = 29;
 const ESCAPED_TYPE: u32 = 31;

@@ -1,12 +1,15 @@
 //! H.264: its NAL units and what they say.
 
 mod record;
+mod slice;
 mod sps;
 
 pub(crate) use record::{build_record, parameter_sets, parse_record};
+pub(crate) use slice::PictureStart;
 pub use sps::H264Sps;
 
 use crate::NalUnits;
+use crate::nal::{Facts, Role};
 
 /// Adds up what the units of an access unit say: an IDR picture, and whether others refer to any slice.
 pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
@@ -30,12 +33,14 @@ pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
     facts
 }
 
-/// What the units of an access unit say, of H.264 and H.265 alike.
-#[derive(Debug, Default)]
-pub(crate) struct Facts<'a> {
-    pub(crate) keyframe: bool,
-    pub(crate) discardable: bool,
-    pub(crate) parameter_sets: Vec<&'a [u8]>,
+/// What becomes of a unit that begins with this byte.
+pub(crate) const fn role(header: u8) -> Role {
+    match kind(header) {
+        SLICE..=IDR => Role::Slice,
+        DELIMITER | FILLER => Role::Unwanted,
+        kind if is_parameter_set(kind) => Role::ParameterSet,
+        _ => Role::Other,
+    }
 }
 
 /// SPS, PPS, SPS extension and subset SPS.
@@ -44,7 +49,7 @@ const fn is_parameter_set(kind: u8) -> bool {
 }
 
 /// The type of a unit by its first byte (H.264 §7.4.1).
-const fn kind(header: u8) -> u8 {
+pub(crate) const fn kind(header: u8) -> u8 {
     header & TYPE
 }
 
@@ -52,8 +57,11 @@ const REF_IDC: u8 = 0x60;
 const TYPE: u8 = 0x1f;
 
 const SLICE: u8 = 1;
+const PARTITION_A: u8 = 2;
 const IDR: u8 = 5;
-const SPS: u8 = 7;
+pub(crate) const SPS: u8 = 7;
 const PPS: u8 = 8;
+const DELIMITER: u8 = 9;
+const FILLER: u8 = 12;
 const SPS_EXTENSION: u8 = 13;
 const SUBSET_SPS: u8 = 15;

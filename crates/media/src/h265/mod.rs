@@ -1,5 +1,91 @@
-//! H.265.
+//! H.265: its NAL units and what they say.
 
+mod record;
 mod sps;
 
-pub use sps::H265Sps;
+pub(crate) use record::{H265Record, build_record, parameter_sets, parse_record};
+pub use sps::{H265Profile, H265Sps};
+
+use crate::NalUnits;
+use crate::nal::{Facts, Role};
+
+/// Adds up what the units of an access unit say of its base layer: an IRAP picture, and whether others of its
+/// sub-layer refer to it.
+pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
+    let mut facts = Facts::default();
+    let (mut slices, mut referenced) = (false, false);
+    for unit in units {
+        let Some(header) = Header::parse(unit).filter(|header| header.layer == 0) else {
+            continue;
+        };
+        match header.kind {
+            kind @ 0..=LAST_SLICE => {
+                slices = true;
+                // Below 16 the even types are the sub-layer non-reference pictures (table 7-1).
+                referenced |= kind >= IRAP_FIRST || kind & 0x01 != 0;
+                facts.keyframe |= (IRAP_FIRST..=IRAP_LAST).contains(&kind);
+            }
+            kind if is_parameter_set(kind) => facts.parameter_sets.push(unit),
+            _ => {}
+        }
+    }
+    facts.discardable = slices && !referenced;
+    facts
+}
+
+/// The header of a NAL unit (H.265 §7.3.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: u8,
+    /// `nuh_layer_id`.
+    pub(crate) layer: u8,
+}
+
+impl Header {
+    pub(crate) fn parse(unit: &[u8]) -> Option<Self> {
+        let (&[first, second], _) = unit.split_first_chunk()?;
+        Some(Self {
+            kind: first >> 1 & 0x3f,
+            layer: (first & 0x01) << 5 | second >> 3,
+        })
+    }
+}
+
+/// What becomes of a unit of this type.
+pub(crate) const fn role(kind: u8) -> Role {
+    match kind {
+        0..=LAST_SLICE => Role::Slice,
+        DELIMITER | FILLER => Role::Unwanted,
+        kind if is_parameter_set(kind) => Role::ParameterSet,
+        _ => Role::Other,
+    }
+}
+
+/// Whether this unit begins an access unit, given that the one before has its picture (H.265 §7.4.2.4.4).
+pub(crate) fn begins_access_unit(unit: &[u8]) -> bool {
+    let Some(header) = Header::parse(unit).filter(|header| header.layer == 0) else {
+        return false;
+    };
+    match header.kind {
+        // `first_slice_segment_in_pic_flag`.
+        0..=LAST_SLICE => unit.get(2).is_some_and(|byte| byte & 0x80 != 0),
+        // Delimiter, sets, prefix SEI; reserved and unspecified ones that stand in front of a picture.
+        VPS..=DELIMITER | PREFIX_SEI | 41..=44 | 48..=55 => true,
+        _ => false,
+    }
+}
+
+const fn is_parameter_set(kind: u8) -> bool {
+    matches!(kind, VPS | SPS | PPS)
+}
+
+const IRAP_FIRST: u8 = 16;
+const IRAP_LAST: u8 = 23;
+const LAST_SLICE: u8 = 31;
+pub(crate) const VPS: u8 = 32;
+pub(crate) const SPS: u8 = 33;
+const PPS: u8 = 34;
+const DELIMITER: u8 = 35;
+const FILLER: u8 = 38;
+const PREFIX_SEI: u8 = 39;
+const SUFFIX_SEI: u8 = 40;

@@ -1,4 +1,4 @@
-//! The picture size in an H.265 sequence parameter set (H.265 §7.3.2.2).
+//! The H.265 sequence parameter set (H.265 §7.3.2.2).
 
 use crate::Bits;
 
@@ -6,51 +6,118 @@ use crate::Bits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct H265Sps {
-    /// Width in pixels as shown (cropped).
+    /// The general profile, tier and level.
+    pub profile: H265Profile,
+    /// Temporal sub-layers, 1 to 7.
+    pub sub_layers: u8,
+    /// `sps_temporal_id_nesting_flag`.
+    pub temporal_id_nested: bool,
+    /// `sps_seq_parameter_set_id`, 0 to 15.
+    pub id: u8,
+    /// `chroma_format_idc`: 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+    pub chroma_format: u8,
+    /// Bits of a luma sample, 8 to 16.
+    pub bit_depth_luma: u8,
+    /// Bits of a chroma sample, 8 to 16.
+    pub bit_depth_chroma: u8,
+    /// Width in pixels as shown (cropped to the conformance window).
     pub width: u16,
-    /// Height in pixels as shown (cropped).
+    /// Height in pixels as shown (cropped to the conformance window).
     pub height: u16,
+    /// `sps_max_num_reorder_pics` of the highest sub-layer.
+    pub reorder_frames: u8,
+}
+
+/// The general part of `profile_tier_level()` (H.265 §7.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct H265Profile {
+    /// `general_profile_space`, 0 to 3.
+    pub space: u8,
+    /// `general_tier_flag`: the High tier.
+    pub high_tier: bool,
+    /// `general_profile_idc` (annex A).
+    pub profile: u8,
+    /// `general_profile_compatibility_flag`, that of profile 0 in the highest bit.
+    pub compatibility: u32,
+    /// The six bytes from `general_progressive_source_flag` on.
+    pub constraints: [u8; 6],
+    /// `general_level_idc`: thirty times the level.
+    pub level: u8,
 }
 
 impl H265Sps {
     /// Reads the unit behind its two header bytes; `None` when it is malformed or ends early.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        resolution(body).map(|(width, height)| Self { width, height })
+        let mut bits = Bits::of_nal(body);
+        bits.skip(4)?; // sps_video_parameter_set_id
+        let sub_layers_minus1 = bits.number(3).filter(|layers| *layers < 7)?;
+        let temporal_id_nested = bits.flag()?;
+        let profile = H265Profile::read(&mut bits)?;
+        skip_sub_layers(&mut bits, sub_layers_minus1)?;
+        let id = u8::try_from(bits.unsigned_golomb()?)
+            .ok()
+            .filter(|id| *id < 16)?;
+        let chroma = bits.unsigned_golomb().filter(|chroma| *chroma <= 3)?;
+        if chroma == 3 {
+            bits.skip(1)?; // separate_colour_plane_flag
+        }
+        let mut width = bits.unsigned_golomb()?;
+        let mut height = bits.unsigned_golomb()?;
+        if bits.flag()? {
+            // SubWidthC and SubHeightC (H.265 table 6-1).
+            let (unit_x, unit_y) = match chroma {
+                1 => (2, 2),
+                2 => (2, 1),
+                _ => (1, 1),
+            };
+            width = width.checked_sub(crop(&mut bits, unit_x)?)?;
+            height = height.checked_sub(crop(&mut bits, unit_y)?)?;
+        }
+        let mut depth = || {
+            u8::try_from(bits.unsigned_golomb()?)
+                .ok()
+                .filter(|depth| *depth <= 8)?
+                .checked_add(8)
+        };
+        let (bit_depth_luma, bit_depth_chroma) = (depth()?, depth()?);
+        Some(Self {
+            profile,
+            sub_layers: u8::try_from(sub_layers_minus1.checked_add(1)?).ok()?,
+            temporal_id_nested,
+            id,
+            chroma_format: u8::try_from(chroma).ok()?,
+            bit_depth_luma,
+            bit_depth_chroma,
+            width: u16::try_from(width).ok().filter(|width| *width > 0)?,
+            height: u16::try_from(height).ok().filter(|height| *height > 0)?,
+            reorder_frames: reorder_frames(&mut bits, sub_layers_minus1)?,
+        })
     }
 }
 
-fn resolution(body: &[u8]) -> Option<(u16, u16)> {
-    let mut bits = Bits::of_nal(body);
-    bits.skip(4)?; // sps_video_parameter_set_id
-    let sub_layers_minus1 = bits.number(3)?;
-    bits.skip(1)?; // sps_temporal_id_nesting_flag
-    skip_profile_tier_level(&mut bits, sub_layers_minus1)?;
-    bits.unsigned_golomb()?; // sps_seq_parameter_set_id
-    let chroma = bits.unsigned_golomb()?;
-    if chroma == 3 {
-        bits.skip(1)?; // separate_colour_plane_flag
+impl H265Profile {
+    fn read(bits: &mut Bits<'_>) -> Option<Self> {
+        let mut byte = |width| u8::try_from(bits.number(width)?).ok();
+        let (space, tier, profile) = (byte(2)?, byte(1)?, byte(5)?);
+        let compatibility = bits.number(32)?;
+        let mut constraints = [0; 6];
+        for byte in &mut constraints {
+            *byte = u8::try_from(bits.number(8)?).ok()?;
+        }
+        Some(Self {
+            space,
+            high_tier: tier == 1,
+            profile,
+            compatibility,
+            constraints,
+            level: u8::try_from(bits.number(8)?).ok()?,
+        })
     }
-    let width = bits.unsigned_golomb()?;
-    let height = bits.unsigned_golomb()?;
-    if !bits.flag()? {
-        return Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?));
-    }
-    let mut crop = |unit: u32| {
-        let both = bits
-            .unsigned_golomb()?
-            .checked_add(bits.unsigned_golomb()?)?;
-        both.checked_mul(unit)
-    };
-    // SubWidthC and SubHeightC (H.265 table 6-1).
-    let width = width.checked_sub(crop(if matches!(chroma, 1 | 2) { 2 } else { 1 })?)?;
-    let height = height.checked_sub(crop(if chroma == 1 { 2 } else { 1 })?)?;
-    Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
 }
 
-/// H.265 §7.3.3 with `profilePresentFlag` set.
-fn skip_profile_tier_level(bits: &mut Bits<'_>, sub_layers_minus1: u32) -> Option<()> {
-    bits.skip(PROFILE_BITS)?;
-    bits.skip(LEVEL_BITS)?;
+/// The rest of `profile_tier_level()` (H.265 §7.3.3).
+fn skip_sub_layers(bits: &mut Bits<'_>, sub_layers_minus1: u32) -> Option<()> {
     if sub_layers_minus1 == 0 {
         return Some(());
     }
@@ -71,6 +138,27 @@ fn skip_profile_tier_level(bits: &mut Bits<'_>, sub_layers_minus1: u32) -> Optio
         }
     }
     Some(())
+}
+
+/// From `log2_max_pic_order_cnt_lsb_minus4` on. Where only one sub-layer is told of, it is the highest.
+fn reorder_frames(bits: &mut Bits<'_>, sub_layers_minus1: u32) -> Option<u8> {
+    bits.unsigned_golomb()?; // log2_max_pic_order_cnt_lsb_minus4
+    let told = if bits.flag()? { sub_layers_minus1 } else { 0 };
+    let mut highest = 0;
+    for _ in 0..=told {
+        bits.unsigned_golomb()?; // sps_max_dec_pic_buffering_minus1
+        highest = bits.unsigned_golomb()?;
+        bits.unsigned_golomb()?; // sps_max_latency_increase_plus1
+    }
+    u8::try_from(highest).ok().filter(|frames| *frames <= 16)
+}
+
+/// Both sides of a dimension.
+fn crop(bits: &mut Bits<'_>, unit: u32) -> Option<u32> {
+    let both = bits
+        .unsigned_golomb()?
+        .checked_add(bits.unsigned_golomb()?)?;
+    both.checked_mul(unit)
 }
 
 const PROFILE_BITS: u32 = 88;
