@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use sluice_live::{FrameError, StreamError};
 use sluice_sfu::SfuError;
 
 /// What went wrong, by whose fault.
@@ -15,6 +16,10 @@ pub enum ServerError {
     Busy,
     /// The call needs what the room refused.
     Sfu(SfuError),
+    /// The call needs what the live kernel refused.
+    Stream(StreamError),
+    /// A frame or a track's configuration was refused.
+    Frame(FrameError),
     /// An option is out of range; the text names it.
     InvalidOption(String),
     /// A socket could not be bound.
@@ -34,6 +39,8 @@ impl fmt::Display for ServerError {
             Self::Closed => f.write_str("closed"),
             Self::Busy => f.write_str("the shard's mailbox is full, try again later"),
             Self::Sfu(e) => e.fmt(f),
+            Self::Stream(e) => e.fmt(f),
+            Self::Frame(e) => e.fmt(f),
             Self::InvalidOption(what) => write!(f, "invalid option: {what}"),
             Self::Bind { address, .. } => write!(f, "cannot bind {address}"),
             Self::Internal(what) => write!(f, "internal error: {what}"),
@@ -45,6 +52,8 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Sfu(e) => Some(e),
+            Self::Stream(e) => Some(e),
+            Self::Frame(e) => Some(e),
             Self::Bind { source, .. } => Some(source),
             _ => None,
         }
@@ -56,6 +65,24 @@ impl From<SfuError> for ServerError {
         match e {
             SfuError::ClientClosed => Self::Closed,
             e => Self::Sfu(e),
+        }
+    }
+}
+
+impl From<StreamError> for ServerError {
+    fn from(e: StreamError) -> Self {
+        match e {
+            StreamError::SessionEnded => Self::Closed,
+            e => Self::Stream(e),
+        }
+    }
+}
+
+impl From<FrameError> for ServerError {
+    fn from(e: FrameError) -> Self {
+        match e {
+            FrameError::SessionEnded => Self::Closed,
+            e => Self::Frame(e),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sluice_sfu::{ClientId, Lane, TrackId};
 
+use crate::live::LiveEvent;
 use crate::sink::{Event, EventSink, Undelivered};
 
 /// One shard's events on their way to the [`EventSink`], in the order they happened.
@@ -187,7 +188,8 @@ impl Place {
                 // A state without a key has nothing it could replace.
                 (Lane::Lifecycle, _) | (Lane::State, None) => Self::Lifecycle,
             },
-            Event::EventsDropped { .. } => Self::Lifecycle,
+            Event::Live(LiveEvent::Stream(event)) if event.kind.is_telemetry() => Self::Telemetry,
+            Event::Live(_) | Event::EventsDropped { .. } => Self::Lifecycle,
         }
     }
 }

@@ -11,6 +11,8 @@
 mod addresses;
 mod error;
 mod events;
+mod live;
+mod live_calls;
 mod metrics;
 mod options;
 mod pending;
@@ -28,6 +30,25 @@ pub mod room {
         PreferredLayers, Propagated, PublishedTrack, Role, SfuError, SrtpProfile, SubscribeOptions,
         SubscribedTrack, SubscriptionState, SubscriptionStats, TrackCloseReason, TrackId,
         TrackStats, Transport,
+    };
+}
+
+/// The values that cross this crate on their way between the live kernel and whoever calls it.
+pub mod stream {
+    pub use bytes::Bytes;
+    pub use sluice_live::{
+        Action, Activities, AppSpec, Credentials, Denial, EndReason, FinishReason, FrameError,
+        Identity, LagPolicy, Limits, Protocol, Qos, SourceState, Start, StreamError, StreamEvent,
+        StreamEventKind, StreamState, SubscribeOptions, Takeover, TakeoverPolicy, Tracks,
+    };
+    pub use sluice_media::{
+        AudioParameters, Codec, CodecConfig, ConfigError, Frame, MediaKind, Parameters, StreamKey,
+        StreamKeyError, Timestamp, TrackId, VideoParameters,
+    };
+
+    pub use crate::live::{
+        Access, AuthorizeRequest, LiveBatch, LiveEvent, LiveItem, LiveRequest, LiveResponse,
+        PublisherId, ReaderId, StreamInfo, TrackInfo,
     };
 }
 

@@ -8,7 +8,7 @@ use sluice_net::timer::Wheel;
 use sluice_sfu::{
     ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, Deadline, DropCause, Output,
     Propagated, Registry, RegistryCounters, RegistryOptions, Route, RouteChange, Router, SfuError,
-    Transmit, can_wait,
+    Tapped, Transmit, can_wait,
 };
 
 use crate::error::ServerError;
@@ -31,6 +31,8 @@ struct Room {
     registry: Registry,
     /// Touched since it was last settled.
     touched: bool,
+    /// Of a live stream: its events are the live kernel's.
+    is_hall: bool,
 }
 
 /// What was received and belonged to nobody, by cause. Absolute since the start.
@@ -58,6 +60,10 @@ pub(crate) struct Rooms {
     touched: Vec<u32>,
     output: Output,
     pub(crate) events: EventQueue,
+    /// What happened in the halls of live streams.
+    pub(crate) hall_events: Vec<(RegistryId, Propagated)>,
+    /// Packets of tapped tracks, with the room they are from.
+    pub(crate) tapped: Vec<(RegistryId, Tapped)>,
     /// Datagrams to send, in the order the drains made them.
     pub(crate) transmits: Vec<Transmit>,
     /// Addresses that were won or lost since the last look, for the other shards.
@@ -99,6 +105,8 @@ impl Rooms {
             touched: Vec::new(),
             output: Output::default(),
             events: EventQueue::default(),
+            hall_events: Vec::new(),
+            tapped: Vec::new(),
             transmits: Vec::new(),
             address_changes: Vec::new(),
             strangers: Strangers::default(),
@@ -113,11 +121,13 @@ impl Rooms {
         now: Instant,
         id: RegistryId,
         options: RegistryOptions,
+        is_hall: bool,
     ) -> Result<(), ServerError> {
         let room = Room {
             id,
             registry: Registry::new(now, options),
             touched: false,
+            is_hall,
         };
         let index = place(&mut self.open, room)?;
         self.by_registry.insert(id, index);
@@ -160,17 +170,7 @@ impl Rooms {
             ufrag::issue(self.shard).map_err(entropy)?,
             ufrag::password().map_err(entropy)?,
         );
-        let id = ClientId::new((self.next_id << SHARD_BITS) | u64::from(self.shard));
-        self.next_id += 1;
-        let token = place(
-            &mut self.peers,
-            Peer {
-                room: index,
-                key: u32::MAX,
-                id,
-            },
-        )?;
-        self.by_client.insert(id, token);
+        let (id, token) = self.enroll(index)?;
         let seed = ClientSeed {
             id,
             token,
@@ -196,6 +196,20 @@ impl Rooms {
         }
     }
 
+    /// A new client's names.
+    fn enroll(&mut self, room: u32) -> Result<(ClientId, u32), ServerError> {
+        let id = ClientId::new((self.next_id << SHARD_BITS) | u64::from(self.shard));
+        self.next_id += 1;
+        let peer = Peer {
+            room,
+            key: u32::MAX,
+            id,
+        };
+        let token = place(&mut self.peers, peer)?;
+        self.by_client.insert(id, token);
+        Ok((id, token))
+    }
+
     /// Runs a call on the room of a client.
     pub(crate) fn client<T>(
         &mut self,
@@ -207,6 +221,41 @@ impl Rooms {
         let room = self.peer(token).ok_or(ServerError::Closed)?.room;
         let outcome = self.with(now, room, call).ok_or(ServerError::Closed)?;
         Ok(outcome?)
+    }
+
+    /// Runs a call on a room; it is settled with the turn.
+    pub(crate) fn room<T>(
+        &mut self,
+        now: Instant,
+        id: RegistryId,
+        call: impl FnOnce(&mut Registry, &mut Output) -> Result<T, SfuError>,
+    ) -> Result<T, ServerError> {
+        let index = *self.by_registry.get(&id).ok_or(ServerError::Closed)?;
+        let outcome = self.with(now, index, call).ok_or(ServerError::Closed)?;
+        self.touch(index);
+        Ok(outcome?)
+    }
+
+    /// Adds a publisher that is no peer to a room.
+    pub(crate) fn insert_source(
+        &mut self,
+        now: Instant,
+        registry: RegistryId,
+    ) -> Result<ClientId, ServerError> {
+        let index = *self.by_registry.get(&registry).ok_or(ServerError::Closed)?;
+        let (id, token) = self.enroll(index)?;
+        let inserted = self.with(now, index, |registry, output| {
+            registry.insert_source(now, id, token, output)
+        });
+        match inserted {
+            Some(Ok(())) => Ok(id),
+            refused => {
+                self.forget(token);
+                Err(refused.map_or(ServerError::Closed, |r| {
+                    r.map_or_else(ServerError::from, |()| ServerError::Closed)
+                }))
+            }
+        }
     }
 
     pub(crate) fn registry(&self, id: RegistryId) -> Result<&Registry, ServerError> {
@@ -353,7 +402,7 @@ impl Rooms {
         let room = self.open.get_mut(index as usize)?.as_mut()?;
         let output = &mut self.output;
         let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut room.registry, output)));
-        let (id, tick) = (room.id, room.registry.next_tick());
+        let (id, tick, is_hall) = (room.id, room.registry.next_tick(), room.is_hall);
         self.next_tick = self.next_tick.into_iter().chain(tick).min();
         if outcome.is_err() {
             self.room_panics += 1;
@@ -364,11 +413,11 @@ impl Rooms {
                 message,
             });
         }
-        self.take_in(now, id);
+        self.take_in(now, id, is_hall);
         outcome.ok()
     }
 
-    fn take_in(&mut self, now: Instant, registry: RegistryId) {
+    fn take_in(&mut self, now: Instant, registry: RegistryId, is_hall: bool) {
         let mut output = std::mem::take(&mut self.output);
         self.transmits.append(&mut output.transmits);
         for Deadline { token, at, slack } in output.deadlines.drain(..) {
@@ -384,6 +433,13 @@ impl Rooms {
                 RouteChange::Authenticated { .. } => self.address_changes.push(change),
                 RouteChange::Ufrag { .. } => {}
             }
+        }
+        let tapped = output.tapped.drain(..);
+        self.tapped.extend(tapped.map(|packet| (registry, packet)));
+        if is_hall {
+            let events = output.events.drain(..);
+            self.hall_events
+                .extend(events.map(|event| (registry, event)));
         }
         for event in output.events.drain(..) {
             self.events.push(now, Event::Registry { registry, event });

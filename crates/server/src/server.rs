@@ -33,6 +33,11 @@ impl RegistryId {
         self.0
     }
 
+    /// The room of a live stream, whose numbers are the shard's own.
+    pub(crate) fn of_hall(number: u64, shard: u16) -> Self {
+        Self(HALL | (number << SHARD_BITS) | u64::from(shard))
+    }
+
     #[cfg(test)]
     pub(crate) fn for_tests(raw: u64) -> Self {
         Self(raw)
@@ -169,7 +174,7 @@ impl Server {
         let id = RegistryId((number << SHARD_BITS) | shard as u64);
         let options = RegistryOptions::new(self.candidates());
         self.post(shard, move |rooms, now| {
-            rooms.open(now, id, options).map(|()| id)
+            rooms.open(now, id, options, false).map(|()| id)
         })
     }
 
@@ -370,7 +375,7 @@ impl Server {
         }
     }
 
-    fn send(&self, shard: usize, message: Message) -> Result<(), ServerError> {
+    pub(crate) fn send(&self, shard: usize, message: Message) -> Result<(), ServerError> {
         if self.0.closing.load(Ordering::Acquire) {
             return Err(ServerError::Closed);
         }
@@ -455,5 +460,7 @@ fn listen(options: &ServerOptions, udp: SocketAddr) -> Result<Option<TcpListener
     }
 }
 
+/// Sets the numbers of live streams' rooms apart from those of rooms.
+const HALL: u64 = 1 << 60;
 const MAX_SHARDS: u8 = 64;
 const CLOSE_TRIES: usize = 10_000;

@@ -14,11 +14,15 @@ use sluice_net::{Driver, RecvBatch, SendQueue, UdpCounters, UdpSocket};
 use sluice_sfu::{CloseReason, Datagram, RouteChange, Transmit, Transport};
 
 use crate::addresses::Addresses;
+use crate::live::Live;
 use crate::rooms::{Rooms, Routed};
-use crate::sink::EventSink;
+use crate::sink::{Event, EventSink};
 
 /// What a shard can be asked to do with its rooms.
 pub(crate) type Job = Box<dyn FnOnce(&mut Rooms, Instant) + Send>;
+
+/// What a shard can be asked to do with its live streams.
+pub(crate) type LiveJob = Box<dyn FnOnce(&mut Live, &mut Rooms, Instant) + Send>;
 
 /// Reads a shard's counters.
 pub(crate) type Look = Box<dyn FnOnce(&Rooms, &Io) + Send>;
@@ -26,6 +30,7 @@ pub(crate) type Look = Box<dyn FnOnce(&Rooms, &Io) + Send>;
 /// What arrives in a shard's mailbox.
 pub(crate) enum Message {
     Job(Job),
+    Live(LiveJob),
     /// A TCP connection and its first frame, accepted by another shard.
     Connection(Box<TcpPeer>, Vec<u8>),
     /// Another shard learnt whose an address is.
@@ -154,6 +159,7 @@ impl Shard {
             sink,
         } = self;
         let mut rooms = Rooms::new(Instant::now(), number);
+        let mut live = Live::new(number, io.addresses.candidates().to_vec());
         let mut neighbours = Neighbours {
             number,
             mailboxes,
@@ -162,10 +168,12 @@ impl Shard {
         };
         let mut open = true;
         while open {
-            let wake_at = [rooms.next_deadline(), io.tcp.next_deadline()]
-                .into_iter()
-                .flatten()
-                .min();
+            let deadlines = [
+                rooms.next_deadline(),
+                live.next_deadline(),
+                io.tcp.next_deadline(),
+            ];
+            let wake_at = deadlines.into_iter().flatten().min();
             let timeout = wake_at.map(|at| at.saturating_duration_since(Instant::now()));
             let ready = match io.driver.wait(timeout) {
                 Ok(ready) => ready,
@@ -176,7 +184,14 @@ impl Shard {
             };
             let now = Instant::now();
             while let Some(message) = inbox.try_recv() {
-                open &= handle(message, &mut rooms, &mut io, &mut neighbours, now);
+                open &= handle(
+                    message,
+                    &mut rooms,
+                    &mut live,
+                    &mut io,
+                    &mut neighbours,
+                    now,
+                );
             }
             while let Some(stray) = strays.try_recv() {
                 rooms.handle_datagram(now, stray.as_datagram());
@@ -189,6 +204,10 @@ impl Shard {
                 receive(&mut rooms, &mut io, &neighbours);
             }
             receive_tcp(&mut rooms, &mut io, &neighbours, now);
+            live.turn(now, &mut rooms);
+            for event in live.events.drain(..) {
+                rooms.events.push(now, Event::Live(event));
+            }
             send(&mut rooms, &mut io, now);
             neighbours.tell(&mut rooms);
             if rooms.events.flush_due(now) {
@@ -275,12 +294,14 @@ impl Neighbours {
 fn handle(
     message: Message,
     rooms: &mut Rooms,
+    live: &mut Live,
     io: &mut Io,
     neighbours: &mut Neighbours,
     now: Instant,
 ) -> bool {
     match message {
         Message::Job(job) => job(rooms, now),
+        Message::Live(job) => job(live, rooms, now),
         Message::Look(look) => look(rooms, io),
         Message::Connection(connection, frame) => {
             let (source, local) = (connection.peer(), connection.local());

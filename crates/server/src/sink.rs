@@ -2,6 +2,7 @@
 
 use sluice_sfu::{Lane, Propagated};
 
+use crate::live::LiveEvent;
 use crate::server::RegistryId;
 
 /// Something a room reported.
@@ -14,6 +15,8 @@ pub enum Event {
         /// What.
         event: Propagated,
     },
+    /// By the live kernel.
+    Live(LiveEvent),
     /// Events that were not delivered because the listener was slow.
     EventsDropped {
         /// Which lane lost them.

@@ -1,0 +1,182 @@
+//! The live streams of one shard: who publishes and reads them, and their way into rooms and out of them.
+//!
+//! The kernel itself is `sluice-live`, the rules of WHIP and WHEP are `sluice-proto`'s, playlists `sluice-mux`'s. Here they meet
+//! the shard's rooms: a WHIP publisher and a WHEP viewer are clients of the stream's own room, its hall.
+
+mod access;
+mod hall;
+mod http;
+mod ingest;
+mod script;
+mod source;
+mod values;
+mod wish;
+
+pub use access::Access;
+pub use http::{LiveRequest, LiveResponse};
+pub use script::{LiveBatch, LiveItem, PublisherId, ReaderId};
+pub use values::{AuthorizeRequest, LiveEvent, StreamInfo, TrackInfo};
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use sluice_live::{
+    AdmissionId, AppSpec, Engine, EngineOptions, FinishReason, Output, SessionId, StreamError,
+    SubscriptionId,
+};
+use sluice_media::StreamKey;
+use sluice_sfu::LocalCandidate;
+
+use crate::rooms::Rooms;
+use crate::server::RegistryId;
+
+use access::Waiting;
+use hall::Hall;
+use script::Scripts;
+use wish::Wish;
+
+/// Everything live of one shard, beside its rooms.
+pub(crate) struct Live {
+    shard: u16,
+    engine: Engine,
+    access: Access,
+    /// Where clients of halls are told to send to.
+    candidates: Vec<LocalCandidate>,
+    /// Requests before the authorizer, and what follows when it consents.
+    waiting: HashMap<AdmissionId, Waiting>,
+    /// Those among them that the listener was asked about, by what it calls them.
+    numbered: HashMap<u64, AdmissionId>,
+    next_number: u64,
+    /// Admissions that the application itself stands for.
+    own: Vec<AdmissionId>,
+    halls: HashMap<StreamKey, Hall>,
+    hall_keys: HashMap<RegistryId, StreamKey>,
+    next_hall: u64,
+    readers: HashMap<SubscriptionId, Consumer>,
+    scripts: Scripts,
+    wish: Wish,
+    /// For whoever listens; the shard takes them.
+    pub(crate) events: Vec<LiveEvent>,
+}
+
+/// Who reads a subscription.
+#[derive(Debug)]
+enum Consumer {
+    /// The application, batch by batch.
+    Script(ReaderId),
+    /// The stream's hall, where viewers get it as RTP.
+    Hall(StreamKey),
+}
+
+impl Live {
+    pub(crate) fn new(shard: u16, candidates: Vec<LocalCandidate>) -> Self {
+        let mut engine = Engine::new(EngineOptions::default());
+        // The one application that is there without a word; a refusal would be a mistake of ours.
+        let registered = engine.register(AppSpec::new(DEFAULT_APP));
+        debug_assert!(registered.is_ok());
+        Self {
+            shard,
+            engine,
+            access: Access::default(),
+            candidates,
+            waiting: HashMap::new(),
+            numbered: HashMap::new(),
+            next_number: 0,
+            own: Vec::new(),
+            halls: HashMap::new(),
+            hall_keys: HashMap::new(),
+            next_hall: 1,
+            readers: HashMap::new(),
+            scripts: Scripts::default(),
+            wish: Wish::default(),
+            events: Vec::new(),
+        }
+    }
+
+    /// When [`Self::turn`] must run if nothing else happens.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let halls = self.halls.values().filter_map(Hall::next_deadline);
+        [self.engine.deadline(), self.wish.next_deadline()]
+            .into_iter()
+            .flatten()
+            .chain(halls)
+            .min()
+    }
+
+    /// Does what the shard's turn has brought: packets from halls become frames, frames reach their readers, requests
+    /// their answers. Runs before the shard sends.
+    pub(crate) fn turn(&mut self, now: Instant, rooms: &mut Rooms) {
+        self.take_tapped(now, rooms);
+        self.take_hall_events(now, rooms);
+        if self.engine.deadline().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        self.halls_on_time(now, rooms);
+        self.wish_on_time(now, rooms);
+        // What one output causes may cause others; the bound is against a loop of our own making.
+        for _ in 0..MAX_OUTPUTS {
+            let Some(output) = self.engine.poll_output() else {
+                return;
+            };
+            self.on_output(now, rooms, output);
+        }
+    }
+
+    fn on_output(&mut self, now: Instant, rooms: &mut Rooms, output: Output) {
+        match output {
+            Output::Authorize {
+                admission,
+                action,
+                request,
+            } => self.authorize(now, admission, action, *request),
+            Output::Admitted { admission, grant } => self.admitted(now, rooms, admission, grant),
+            Output::Refused { admission, error } => self.refused(now, rooms, admission, error),
+            Output::SessionEnded { session, .. } => self.session_ended(now, rooms, session),
+            Output::RequestKeyframe(session) => self.request_keyframe(now, rooms, session),
+            Output::Event(event) => {
+                self.on_stream_event(now, rooms, &event);
+                self.events.push(LiveEvent::Stream(event));
+            }
+            Output::Ready(subscription) => match self.readers.get(&subscription) {
+                Some(Consumer::Script(reader)) => {
+                    let reader = *reader;
+                    self.answer_reader(now, reader);
+                }
+                Some(Consumer::Hall(key)) => {
+                    let key = key.clone();
+                    self.feed_hall(now, rooms, &key, subscription);
+                }
+                None => {}
+            },
+            // New outputs of the engine are told by its compiler; what is not known is not for us.
+            _ => {}
+        }
+    }
+
+    /// Registers an application on this shard.
+    pub(crate) fn register(&mut self, spec: AppSpec) -> Result<(), StreamError> {
+        self.engine.register(spec)
+    }
+
+    /// All streams of this shard.
+    pub(crate) fn streams(&self, now: Instant) -> Vec<StreamInfo> {
+        let streams = self.engine.streams();
+        streams.map(|view| StreamInfo::of(now, view)).collect()
+    }
+
+    /// Ends a stream, its publisher's turn and its readers.
+    pub(crate) fn end_stream(&mut self, now: Instant, key: &StreamKey) -> Result<(), StreamError> {
+        self.engine.end_stream(now, key)
+    }
+
+    /// Ends a publisher's turn, whoever it is.
+    fn finish(&mut self, now: Instant, session: SessionId, reason: FinishReason) {
+        // One that is over already has been told of.
+        let _ = self.engine.finish(now, session, reason);
+    }
+}
+
+/// What every server has; the application adds others.
+const DEFAULT_APP: &str = "live";
+/// Far more than a turn causes; what is left is for the next one.
+const MAX_OUTPUTS: usize = 65_536;

@@ -1,0 +1,279 @@
+//! Publishers and readers that the application itself is.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use sluice_live::{
+    AccessRequest, Action, AdmissionId, EndReason, FinishReason, Identity, Next, Protocol,
+    SessionId, SubscribeOptions, SubscriptionId,
+};
+use sluice_media::{CodecConfig, Frame, StreamKey, TrackId};
+use tokio::sync::oneshot;
+
+use super::access::Asked;
+use super::{Consumer, Live};
+use crate::error::ServerError;
+use crate::rooms::{Rooms, SHARD_BITS};
+
+/// A publisher in this process. Its shard is in its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublisherId(u64);
+
+/// A reader in this process. Its shard is in its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReaderId(u64);
+
+impl PublisherId {
+    /// The shard its stream is at home on.
+    pub(crate) fn shard(self) -> usize {
+        (self.0 & ((1 << SHARD_BITS) - 1)) as usize
+    }
+}
+
+impl ReaderId {
+    /// The shard its stream is at home on.
+    pub(crate) fn shard(self) -> usize {
+        (self.0 & ((1 << SHARD_BITS) - 1)) as usize
+    }
+}
+
+/// What a reader got at once.
+#[derive(Debug, Default)]
+pub struct LiveBatch {
+    /// In order; never empty unless the stream has ended.
+    pub items: Vec<LiveItem>,
+    /// Set with the last batch.
+    pub end: Option<EndReason>,
+}
+
+/// One thing a reader is told.
+#[derive(Debug, Clone)]
+pub enum LiveItem {
+    /// Frames of this track are coded like this from here on.
+    Config {
+        /// The track.
+        track: TrackId,
+        /// Its configuration.
+        config: CodecConfig,
+    },
+    /// A frame.
+    Frame(Frame),
+    /// The reader was slow; it goes on at a keyframe.
+    Lagged {
+        /// Frames it will never see.
+        skipped: u64,
+        /// How much time they are.
+        lost: Duration,
+    },
+    /// Timestamps begin anew in front of the next frame.
+    Discontinuity,
+}
+
+pub(super) type PublishReply = oneshot::Sender<Result<PublisherId, ServerError>>;
+type BatchReply = oneshot::Sender<Result<LiveBatch, ServerError>>;
+
+/// The application's wish to read.
+#[derive(Debug)]
+pub(super) struct ReadWish {
+    pub(super) options: SubscribeOptions,
+    pub(super) reply: oneshot::Sender<Result<ReaderId, ServerError>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Scripts {
+    publishers: HashMap<PublisherId, SessionId>,
+    readers: HashMap<ReaderId, Reader>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Reader {
+    subscription: SubscriptionId,
+    /// Who waits for the next batch.
+    waiting: Option<BatchReply>,
+}
+
+impl Scripts {
+    fn number(&mut self, shard: u16) -> u64 {
+        self.next += 1;
+        (self.next << SHARD_BITS) | u64::from(shard)
+    }
+}
+
+impl Live {
+    /// Publishes in the application's own name.
+    pub(crate) fn publish(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        key: StreamKey,
+        reply: PublishReply,
+    ) {
+        let mut request = AccessRequest::new(key, Protocol::APPLICATION);
+        request.identity = Some(Identity::new("application"));
+        let asked = Asked::Publish(reply);
+        if let Err((asked, error)) = self.ask(now, Action::Publish, request, asked, true) {
+            self.turn_down(now, rooms, asked, error);
+        }
+    }
+
+    pub(super) fn open_publisher(&mut self, now: Instant, session: SessionId, reply: PublishReply) {
+        let id = PublisherId(self.scripts.number(self.shard));
+        self.scripts.publishers.insert(id, session);
+        if reply.send(Ok(id)).is_err() {
+            self.close_publisher(now, id, FinishReason::Disconnected);
+        }
+    }
+
+    /// Says how a track's frames are coded from here on.
+    pub(crate) fn configure(
+        &mut self,
+        now: Instant,
+        id: PublisherId,
+        track: TrackId,
+        config: CodecConfig,
+    ) -> Result<(), ServerError> {
+        let session = self.session_of(id)?;
+        Ok(self.engine.set_config(now, session, track, config)?)
+    }
+
+    /// Publishes frames in order; those in front of one that is refused are published.
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        id: PublisherId,
+        frames: Vec<Frame>,
+    ) -> Result<(), ServerError> {
+        let session = self.session_of(id)?;
+        for frame in frames {
+            self.engine.push(now, session, frame)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a publisher; one that is gone already is no error.
+    pub(crate) fn close_publisher(&mut self, now: Instant, id: PublisherId, reason: FinishReason) {
+        if let Some(session) = self.scripts.publishers.remove(&id) {
+            self.finish(now, session, reason);
+        }
+    }
+
+    /// The engine ended a session: if it is one of ours, its next call says so.
+    pub(super) fn forget_publisher(&mut self, session: SessionId) {
+        self.scripts.publishers.retain(|_, known| *known != session);
+    }
+
+    /// Reads in the application's own name.
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        key: StreamKey,
+        options: SubscribeOptions,
+        reply: oneshot::Sender<Result<ReaderId, ServerError>>,
+    ) {
+        let request = AccessRequest::new(key, Protocol::APPLICATION);
+        let asked = Asked::Read(ReadWish { options, reply });
+        if let Err((asked, error)) = self.ask(now, Action::Play, request, asked, true) {
+            self.turn_down(now, rooms, asked, error);
+        }
+    }
+
+    pub(super) fn open_reader(&mut self, now: Instant, admission: AdmissionId, wish: ReadWish) {
+        let subscription = match self.engine.subscribe(now, admission, wish.options) {
+            Ok(subscription) => subscription,
+            Err(error) => {
+                self.engine.cancel(admission);
+                drop(wish.reply.send(Err(error.into())));
+                return;
+            }
+        };
+        let id = ReaderId(self.scripts.number(self.shard));
+        self.readers.insert(subscription, Consumer::Script(id));
+        let reader = Reader {
+            subscription,
+            waiting: None,
+        };
+        self.scripts.readers.insert(id, reader);
+        if wish.reply.send(Ok(id)).is_err() {
+            self.close_reader(now, id);
+        }
+    }
+
+    /// Asks for the next batch: answered at once when there is something, else with the next frame. The ring is the
+    /// queue: a reader that does not ask costs nothing and loses what the ring lets go.
+    pub(crate) fn read(&mut self, now: Instant, id: ReaderId, reply: BatchReply) {
+        let Some(reader) = self.scripts.readers.get_mut(&id) else {
+            drop(reply.send(Err(ServerError::Closed)));
+            return;
+        };
+        if reader.waiting.is_some() {
+            drop(reply.send(Err(ServerError::Busy)));
+            return;
+        }
+        reader.waiting = Some(reply);
+        self.answer_reader(now, id);
+    }
+
+    /// Gives a waiting reader what there is.
+    pub(super) fn answer_reader(&mut self, now: Instant, id: ReaderId) {
+        let Some(reader) = self.scripts.readers.get_mut(&id) else {
+            return;
+        };
+        if reader.waiting.is_none() {
+            return;
+        }
+        let mut batch = LiveBatch::default();
+        let mut bytes = 0;
+        while batch.items.len() < BATCH_ITEMS && bytes < BATCH_BYTES {
+            let item = match self.engine.read(now, reader.subscription) {
+                Next::Empty => break,
+                Next::Ended(reason) => {
+                    batch.end = Some(reason);
+                    break;
+                }
+                Next::Config { track, config, .. } => LiveItem::Config {
+                    track,
+                    config: config.clone(),
+                },
+                Next::Frame(frame) => {
+                    bytes += frame.data.len();
+                    LiveItem::Frame(frame.clone())
+                }
+                Next::Lagged { skipped, lost } => LiveItem::Lagged { skipped, lost },
+                Next::Discontinuity { .. } => LiveItem::Discontinuity,
+                _ => continue,
+            };
+            batch.items.push(item);
+        }
+        if batch.items.is_empty() && batch.end.is_none() {
+            return;
+        }
+        let ended = batch.end.is_some();
+        let taken = reader
+            .waiting
+            .take()
+            .is_some_and(|reply| reply.send(Ok(batch)).is_ok());
+        if ended || !taken {
+            self.close_reader(now, id);
+        }
+    }
+
+    /// Ends a reader; one that is gone already is no error.
+    pub(crate) fn close_reader(&mut self, now: Instant, id: ReaderId) {
+        if let Some(reader) = self.scripts.readers.remove(&id) {
+            self.readers.remove(&reader.subscription);
+            self.engine.unsubscribe(now, reader.subscription);
+        }
+    }
+
+    fn session_of(&self, id: PublisherId) -> Result<SessionId, ServerError> {
+        let session = self.scripts.publishers.get(&id).copied();
+        session.ok_or(ServerError::Closed)
+    }
+}
+
+/// Items of one batch: some frames' worth, so that a crossing into JavaScript is shared.
+const BATCH_ITEMS: usize = 64;
+/// Bytes after which a batch is full; one frame may be beyond.
+const BATCH_BYTES: usize = 1 << 20;

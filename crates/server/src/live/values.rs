@@ -1,0 +1,98 @@
+//! What the live kernel tells whoever listens.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use sluice_live::{
+    Action, Activities, Credentials, Protocol, Qos, StreamEvent, StreamState, StreamView,
+};
+use sluice_media::{CodecConfig, StreamKey, TrackId};
+
+/// Something live that happened.
+#[derive(Debug, Clone)]
+pub enum LiveEvent {
+    /// Somebody wants to publish or play: answer by `Server::decide` within 5 s.
+    Authorize(AuthorizeRequest),
+    /// Something happened to a stream.
+    Stream(StreamEvent),
+}
+
+/// A wish that waits for the listener's verdict.
+#[derive(Debug, Clone)]
+pub struct AuthorizeRequest {
+    /// What to answer to.
+    pub number: u64,
+    /// Publish or play.
+    pub action: Action,
+    /// Which stream.
+    pub key: StreamKey,
+    /// Over what.
+    pub protocol: Protocol,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// With what.
+    pub credentials: Credentials,
+}
+
+/// A stream as it is now.
+#[derive(Debug, Clone)]
+pub struct StreamInfo {
+    /// Its name.
+    pub key: StreamKey,
+    /// What it is doing.
+    pub state: StreamState,
+    /// What is done with it besides.
+    pub activities: Activities,
+    /// Over what its publisher came.
+    pub protocol: Option<Protocol>,
+    /// Who its publisher is.
+    pub identity: Option<Box<str>>,
+    /// All tracks together.
+    pub qos: Qos,
+    /// Its tracks.
+    pub tracks: Vec<TrackInfo>,
+    /// Its readers.
+    pub subscribers: usize,
+    /// How long ago its first frame came, in seconds.
+    pub age_seconds: Option<f64>,
+    /// Bytes its ring keeps.
+    pub ring_bytes: usize,
+}
+
+/// A track as it is now.
+#[derive(Debug, Clone)]
+pub struct TrackInfo {
+    /// Its name.
+    pub track: TrackId,
+    /// How it is coded.
+    pub config: CodecConfig,
+    /// What it brings.
+    pub qos: Qos,
+}
+
+impl StreamInfo {
+    pub(super) fn of(now: Instant, view: StreamView<'_>) -> Self {
+        let metadata = view.metadata();
+        Self {
+            key: view.key().as_ref().clone(),
+            state: view.state(),
+            activities: view.activities(),
+            protocol: metadata.protocol,
+            identity: metadata.identity.map(|identity| identity.name().into()),
+            qos: view.qos(now),
+            tracks: view
+                .tracks(now)
+                .map(|track| TrackInfo {
+                    track: track.id,
+                    config: track.config.clone(),
+                    qos: track.qos,
+                })
+                .collect(),
+            subscribers: view.subscribers(),
+            age_seconds: metadata
+                .started
+                .map(|at| now.saturating_duration_since(at).as_secs_f64()),
+            ring_bytes: view.ring_bytes(),
+        }
+    }
+}

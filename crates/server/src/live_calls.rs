@@ -1,0 +1,186 @@
+//! What callers may ask of the live kernel.
+
+use std::time::Instant;
+
+use sluice_live::{AppSpec, Denial, FinishReason, Identity, SubscribeOptions};
+use sluice_media::{CodecConfig, Frame, StreamKey, TrackId};
+use tokio::sync::oneshot;
+
+use crate::error::ServerError;
+use crate::live::{
+    Access, Live, LiveBatch, LiveRequest, LiveResponse, PublisherId, ReaderId, StreamInfo,
+};
+use crate::pending::Pending;
+use crate::rooms::{Rooms, SHARD_BITS};
+use crate::server::Server;
+use crate::shard::Message;
+
+/// Of the live kernel. A stream lives on one shard, that of its key.
+impl Server {
+    /// Registers an application: the streams `name/…`. `live` is there from the beginning.
+    pub fn register_app(&self, spec: AppSpec) -> Pending<()> {
+        self.on_every_shard(move |live, _| Ok(live.register(spec.clone())?))
+    }
+
+    /// Says who decides what clients of protocols may do. Until then all are refused.
+    pub fn set_access(&self, access: Access) -> Pending<()> {
+        self.on_every_shard(move |live, _| {
+            live.set_access(access);
+            Ok(())
+        })
+    }
+
+    /// The verdict on an [`AuthorizeRequest`](crate::stream::AuthorizeRequest).
+    pub fn decide(&self, number: u64, verdict: Result<Option<Identity>, Denial>) -> Pending<()> {
+        let shard = usize::try_from(number & ((1 << SHARD_BITS) - 1)).unwrap_or_default();
+        self.live(shard, move |live, _, now| {
+            live.decide(now, number, verdict);
+            Ok(())
+        })
+    }
+
+    /// Publishes a stream in the application's own name.
+    pub fn publish(&self, key: StreamKey) -> Pending<PublisherId> {
+        self.answered(self.home(&key), move |live, rooms, now, reply| {
+            live.publish(now, rooms, key, reply);
+        })
+    }
+
+    /// Says how the frames of a publisher's track are coded from here on.
+    pub fn configure_track(
+        &self,
+        publisher: PublisherId,
+        track: TrackId,
+        config: CodecConfig,
+    ) -> Pending<()> {
+        self.live(publisher.shard(), move |live, _, now| {
+            live.configure(now, publisher, track, config)
+        })
+    }
+
+    /// Publishes frames in order; those in front of one that is refused are published.
+    pub fn push_frames(&self, publisher: PublisherId, frames: Vec<Frame>) -> Pending<()> {
+        self.live(publisher.shard(), move |live, _, now| {
+            live.push(now, publisher, frames)
+        })
+    }
+
+    /// Ends a publisher. Its key is free when this resolves.
+    pub fn finish_publisher(&self, publisher: PublisherId, reason: FinishReason) -> Pending<()> {
+        self.live(publisher.shard(), move |live, _, now| {
+            live.close_publisher(now, publisher, reason);
+            Ok(())
+        })
+    }
+
+    /// Reads a stream in the application's own name.
+    pub fn subscribe_stream(&self, key: StreamKey, options: SubscribeOptions) -> Pending<ReaderId> {
+        self.answered(self.home(&key), move |live, rooms, now, reply| {
+            live.subscribe(now, rooms, key, options, reply);
+        })
+    }
+
+    /// The next batch of a reader: resolves when there is something. One call at a time; another is
+    /// [`ServerError::Busy`].
+    pub fn read_stream(&self, reader: ReaderId) -> Pending<LiveBatch> {
+        self.answered(reader.shard(), move |live, _, now, reply| {
+            live.read(now, reader, reply);
+        })
+    }
+
+    /// Ends a reader.
+    pub fn close_reader(&self, reader: ReaderId) -> Pending<()> {
+        self.live(reader.shard(), move |live, _, now| {
+            live.close_reader(now, reader);
+            Ok(())
+        })
+    }
+
+    /// All live streams, shard by shard.
+    pub fn streams(&self) -> Pending<Vec<StreamInfo>> {
+        let server = self.clone();
+        Pending::gathered(async move {
+            let mut all = Vec::new();
+            for shard in 0..server.shards() {
+                all.extend(
+                    server
+                        .live(shard, |live, _, now| Ok(live.streams(now)))
+                        .await?,
+                );
+            }
+            Ok(all)
+        })
+    }
+
+    /// Ends a stream, its publisher's turn and its readers.
+    pub fn end_stream(&self, key: StreamKey) -> Pending<()> {
+        self.live(self.home(&key), move |live, _, now| {
+            Ok(live.end_stream(now, &key)?)
+        })
+    }
+
+    /// Answers an HTTP request below the live prefix; `None`: the path is none of ours.
+    pub fn live_request(&self, request: LiveRequest) -> Option<Pending<LiveResponse>> {
+        let shard = self.home(&request.key()?);
+        Some(self.answered(shard, move |live, rooms, now, reply| {
+            live.handle_request(now, rooms, &request, reply);
+        }))
+    }
+
+    /// The shard a stream lives on, whatever its layer: FNV-1a over its name.
+    fn home(&self, key: &StreamKey) -> usize {
+        let name = [key.app(), "/", key.stream()];
+        let bytes = name.iter().flat_map(|part| part.bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let shards = self.shards().max(1) as u64;
+        usize::try_from(hash % shards).unwrap_or_default()
+    }
+
+    fn on_every_shard(
+        &self,
+        call: impl Fn(&mut Live, Instant) -> Result<(), ServerError> + Clone + Send + 'static,
+    ) -> Pending<()> {
+        let server = self.clone();
+        Pending::gathered(async move {
+            for shard in 0..server.shards() {
+                let call = call.clone();
+                server
+                    .live(shard, move |live, _, now| call(live, now))
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A call that is answered at once.
+    fn live<T: Send + 'static>(
+        &self,
+        shard: usize,
+        call: impl FnOnce(&mut Live, &mut Rooms, Instant) -> Result<T, ServerError> + Send + 'static,
+    ) -> Pending<T> {
+        self.answered(shard, move |live, rooms, now, reply| {
+            // A caller that no longer waits has not withdrawn the call.
+            let _ = reply.send(call(live, rooms, now));
+        })
+    }
+
+    /// A call that is answered when it is done.
+    fn answered<T: Send + 'static>(
+        &self,
+        shard: usize,
+        call: impl FnOnce(&mut Live, &mut Rooms, Instant, oneshot::Sender<Result<T, ServerError>>)
+        + Send
+        + 'static,
+    ) -> Pending<T> {
+        let (sender, receiver) = oneshot::channel();
+        let job = Box::new(move |live: &mut Live, rooms: &mut Rooms, now| {
+            call(live, rooms, now, sender);
+        });
+        match self.send(shard, Message::Live(job)) {
+            Ok(()) => Pending::posted(receiver),
+            Err(error) => Pending::refused(error),
+        }
+    }
+}
