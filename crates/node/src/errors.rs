@@ -6,6 +6,7 @@ use std::io;
 use napi::{Env, Error, JsError, Status};
 use sluice_server::ServerError;
 use sluice_server::room::{InvalidId, SfuError};
+use sluice_server::stream::{FrameError, StreamError, StreamKeyError};
 
 /// The closed set of codes; `ts/errors.ts` holds the same list with a sentence for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,13 @@ pub enum Code {
     Closed,
     Sdp,
     Ice,
+    Codec,
+    Auth,
+    StreamNotFound,
+    StreamExists,
+    AppNotFound,
+    AppExists,
+    Limit,
     AddressInUse,
     Internal,
 }
@@ -30,6 +38,13 @@ impl AsRef<str> for Code {
             Self::Closed => "ERR_CLOSED",
             Self::Sdp => "ERR_SDP",
             Self::Ice => "ERR_ICE",
+            Self::Codec => "ERR_CODEC",
+            Self::Auth => "ERR_AUTH",
+            Self::StreamNotFound => "ERR_STREAM_NOT_FOUND",
+            Self::StreamExists => "ERR_STREAM_ALREADY_PUBLISHING",
+            Self::AppNotFound => "ERR_APP_NOT_FOUND",
+            Self::AppExists => "ERR_APP_ALREADY_REGISTERED",
+            Self::Limit => "ERR_LIMIT",
             Self::AddressInUse => "ERR_ADDRINUSE",
             Self::Internal => "ERR_INTERNAL",
         }
@@ -59,6 +74,8 @@ pub(crate) fn fault(error: &ServerError) -> Fault {
         ServerError::Closed => Code::Closed,
         ServerError::Busy => Code::Busy,
         ServerError::Sfu(e) => code_of(e),
+        ServerError::Stream(e) => stream_code(e),
+        ServerError::Frame(e) => frame_code(*e),
         ServerError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
             Code::AddressInUse
         }
@@ -77,6 +94,11 @@ pub(crate) fn foreign_id(error: &InvalidId) -> Fault {
     Fault::new(Code::InvalidArgument, error.to_string())
 }
 
+/// The error of an argument that is no stream's name.
+pub(crate) fn bad_key(error: &StreamKeyError) -> Fault {
+    Fault::new(Code::InvalidArgument, error.to_string())
+}
+
 /// An error object made now, so that code and cause survive a promise's rejection.
 pub(crate) fn into_js(env: &Env, fault: Fault) -> Error {
     Error::from(JsError::from(fault).into_unknown(*env))
@@ -89,5 +111,27 @@ fn code_of(error: &SfuError) -> Code {
         SfuError::Sdp(_) | SfuError::SdpFatal(_) | SfuError::NoPendingOffer => Code::Sdp,
         SfuError::Candidate(_) => Code::Ice,
         SfuError::Full => Code::Busy,
+    }
+}
+
+fn stream_code(error: &StreamError) -> Code {
+    match error {
+        StreamError::AppNotFound => Code::AppNotFound,
+        StreamError::AppAlreadyRegistered => Code::AppExists,
+        StreamError::StreamNotFound => Code::StreamNotFound,
+        StreamError::StreamAlreadyPublishing => Code::StreamExists,
+        StreamError::Unauthorized { .. } | StreamError::NotAdmitted => Code::Auth,
+        StreamError::InvalidSpec(_) | StreamError::CredentialsTooLong => Code::InvalidArgument,
+        StreamError::SessionEnded | StreamError::AdmissionNotFound => Code::Closed,
+        _ => Code::Limit,
+    }
+}
+
+fn frame_code(error: FrameError) -> Code {
+    match error {
+        FrameError::SessionEnded => Code::Closed,
+        FrameError::RateLimited | FrameError::TooLarge { .. } => Code::Limit,
+        FrameError::CodecMismatch | FrameError::ConfigTooLarge => Code::Codec,
+        _ => Code::InvalidArgument,
     }
 }

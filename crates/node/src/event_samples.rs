@@ -26,6 +26,7 @@ pub fn event_samples() -> Result<Vec<Delivery>, Fault> {
         samples.push(Delivery {
             registry_id: Some(1.0),
             events: propagated().into_iter().map(Event::from).collect(),
+            live_events: Vec::new(),
         });
         Ok(samples)
     })

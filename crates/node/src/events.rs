@@ -10,6 +10,7 @@ use crate::enums::{
     BindingTerm, CloseReason, DtlsState, IceState, KeyframeKind, Lane, LayerCause, SrtpProfile,
     TrackCloseReason,
 };
+use crate::live_events::{LiveEvent, live_event};
 use crate::tracks::{PublishedTrack, SubscribedTrack, milliseconds, number};
 
 /// Events of one registry, or of the server itself, in the order they happened.
@@ -19,6 +20,8 @@ pub struct Delivery {
     pub registry_id: Option<f64>,
     /// What happened.
     pub events: Vec<Event>,
+    /// What happened to live streams.
+    pub live_events: Vec<LiveEvent>,
 }
 
 /// Something that happened.
@@ -193,6 +196,20 @@ pub(crate) fn deliveries(batch: Vec<server::Event>) -> Vec<Delivery> {
     let mut runs: Vec<Delivery> = Vec::new();
     for event in batch {
         let (registry_id, event) = match event {
+            server::Event::Live(event) => {
+                let Some(event) = live_event(event) else {
+                    continue;
+                };
+                match runs.last_mut() {
+                    Some(run) if run.events.is_empty() => run.live_events.push(event),
+                    _ => runs.push(Delivery {
+                        registry_id: None,
+                        events: Vec::new(),
+                        live_events: vec![event],
+                    }),
+                }
+                continue;
+            }
             server::Event::Registry { registry, event } => {
                 (Some(number(registry.raw())), event.into())
             }
@@ -205,10 +222,13 @@ pub(crate) fn deliveries(batch: Vec<server::Event>) -> Vec<Delivery> {
             ),
         };
         match runs.last_mut() {
-            Some(run) if run.registry_id == registry_id => run.events.push(event),
+            Some(run) if run.registry_id == registry_id && run.live_events.is_empty() => {
+                run.events.push(event);
+            }
             _ => runs.push(Delivery {
                 registry_id,
                 events: vec![event],
+                live_events: Vec::new(),
             }),
         }
     }

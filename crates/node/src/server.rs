@@ -292,6 +292,12 @@ impl NativeServer {
     }
 }
 
+impl NativeServer {
+    pub(crate) fn running(&self) -> &Arc<Running> {
+        &self.0
+    }
+}
+
 /// Turns a job into a promise whose rejection carries code and cause.
 pub(crate) fn settle<T, V>(
     env: &Env,

@@ -1,0 +1,305 @@
+//! Live streams: requests, publishers, readers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, PromiseRaw, Uint8Array};
+use napi_derive::napi;
+use sluice_server::stream::{self, Access, AppSpec, Denial, Identity, StreamKey, SubscribeOptions};
+
+use crate::errors::{Fault, bad_key};
+use crate::live_values::{
+    LiveBatch, LiveFrameInput, LiveTrackInput, StreamInfo, config_of, frame_of,
+};
+use crate::server::{NativeServer, settle};
+use crate::teardown::Running;
+
+/// Who decides what clients of protocols may do.
+#[napi(string_enum = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveAccess {
+    /// All are refused.
+    Denied,
+    /// All are let in.
+    Open,
+    /// The listener of `authorize` events.
+    Listener,
+}
+
+/// Why the application refuses.
+#[napi(string_enum = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveDenial {
+    /// Credentials are missing or wrong.
+    BadCredentials,
+    /// They were right once.
+    Expired,
+    /// Not allowed to do this.
+    NotAllowed,
+    /// The authorizer failed.
+    Unavailable,
+}
+
+/// Why a publisher ends.
+#[napi(string_enum = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveFinish {
+    /// It is done: the stream ends.
+    Completed,
+    /// It was lost: the stream waits for the next one.
+    Disconnected,
+}
+
+/// An HTTP request below the prefix.
+#[napi(object, object_to_js = false)]
+pub struct LiveRequest {
+    /// The method.
+    pub method: String,
+    /// The path behind the prefix.
+    pub path: String,
+    /// What stands behind the `?`.
+    pub query: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The content.
+    pub body: Option<Uint8Array>,
+    /// Who asks.
+    pub address: Option<String>,
+}
+
+/// What to answer.
+#[napi(object, object_from_js = false)]
+pub struct LiveResponse {
+    /// The status code.
+    pub status: u32,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The content.
+    pub body: Buffer,
+}
+
+#[napi]
+impl NativeServer {
+    /// Answers a request below the live prefix; null when the path is none of ours.
+    #[napi(catch_unwind)]
+    pub fn live_request<'env>(
+        &self,
+        env: &'env Env,
+        request: LiveRequest,
+    ) -> napi::Result<PromiseRaw<'env, Option<LiveResponse>>> {
+        let request = stream::LiveRequest {
+            method: request.method,
+            path: request.path,
+            query: request.query,
+            headers: request.headers,
+            body: request.body.map(|body| body.to_vec()).unwrap_or_default(),
+            address: request.address.and_then(|text| text.parse::<IpAddr>().ok()),
+        };
+        let pending = self.running().server.live_request(request);
+        let answered = async move {
+            match pending {
+                Some(pending) => pending.await.map(Some),
+                None => Ok(None),
+            }
+        };
+        settle(env, Ok(answered), |response| {
+            response.map(|response| LiveResponse {
+                status: u32::from(response.status),
+                headers: response.headers,
+                body: response.body.to_vec().into(),
+            })
+        })
+    }
+
+    /// Says who decides.
+    #[napi(catch_unwind)]
+    pub fn live_access<'env>(
+        &self,
+        env: &'env Env,
+        access: LiveAccess,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let access = match access {
+            LiveAccess::Denied => Access::Denied,
+            LiveAccess::Open => Access::Open,
+            LiveAccess::Listener => Access::Listener,
+        };
+        settle(env, Ok(self.running().server.set_access(access)), drop)
+    }
+
+    /// The listener's verdict: a denial refuses.
+    #[napi(catch_unwind)]
+    pub fn live_decide<'env>(
+        &self,
+        env: &'env Env,
+        number: f64,
+        identity: Option<String>,
+        denial: Option<LiveDenial>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let verdict = match denial {
+            None => Ok(identity.as_deref().map(Identity::new)),
+            Some(LiveDenial::BadCredentials) => Err(Denial::BadCredentials),
+            Some(LiveDenial::Expired) => Err(Denial::Expired),
+            Some(LiveDenial::NotAllowed) => Err(Denial::NotAllowed),
+            Some(LiveDenial::Unavailable) => Err(Denial::Unavailable),
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the number came from us; another one is nobody's"
+        )]
+        let number = number as u64;
+        settle(env, Ok(self.running().server.decide(number, verdict)), drop)
+    }
+
+    /// Registers an application.
+    #[napi(catch_unwind)]
+    pub fn live_register<'env>(
+        &self,
+        env: &'env Env,
+        name: String,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let spec = AppSpec::new(&name);
+        settle(env, Ok(self.running().server.register_app(spec)), drop)
+    }
+
+    /// Publishes in the application's own name.
+    #[napi(catch_unwind)]
+    pub fn live_publish<'env>(
+        &self,
+        env: &'env Env,
+        key: String,
+    ) -> napi::Result<PromiseRaw<'env, NativePublisher>> {
+        let running = Arc::clone(self.running());
+        let pending = stream_key(&key).map(|key| self.running().server.publish(key));
+        settle(env, pending, move |id| NativePublisher { running, id })
+    }
+
+    /// Reads in the application's own name.
+    #[napi(catch_unwind)]
+    pub fn live_subscribe<'env>(
+        &self,
+        env: &'env Env,
+        key: String,
+    ) -> napi::Result<PromiseRaw<'env, NativeReader>> {
+        let running = Arc::clone(self.running());
+        let pending = stream_key(&key).map(|key| {
+            let options = SubscribeOptions::default();
+            self.running().server.subscribe_stream(key, options)
+        });
+        settle(env, pending, move |id| NativeReader { running, id })
+    }
+
+    /// All live streams.
+    #[napi(catch_unwind)]
+    pub fn live_streams<'env>(
+        &self,
+        env: &'env Env,
+    ) -> napi::Result<PromiseRaw<'env, Vec<StreamInfo>>> {
+        settle(env, Ok(self.running().server.streams()), |all| {
+            all.into_iter().map(StreamInfo::from).collect()
+        })
+    }
+
+    /// Ends a stream.
+    #[napi(catch_unwind)]
+    pub fn live_end_stream<'env>(
+        &self,
+        env: &'env Env,
+        key: String,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let pending = stream_key(&key).map(|key| self.running().server.end_stream(key));
+        settle(env, pending, drop)
+    }
+}
+
+/// A publisher in this process.
+#[napi]
+pub struct NativePublisher {
+    running: Arc<Running>,
+    id: stream::PublisherId,
+}
+
+#[napi]
+impl NativePublisher {
+    /// Says how a track's frames are coded from here on.
+    #[napi(catch_unwind)]
+    pub fn configure<'env>(
+        &self,
+        env: &'env Env,
+        track: LiveTrackInput,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let pending = config_of(&track)
+            .map(|(track, config)| self.running.server.configure_track(self.id, track, config));
+        settle(env, pending, drop)
+    }
+
+    /// Publishes frames in order.
+    #[napi(catch_unwind)]
+    pub fn push<'env>(
+        &self,
+        env: &'env Env,
+        frames: Vec<LiveFrameInput>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let frames: Result<Vec<_>, Fault> = frames.into_iter().map(frame_of).collect();
+        let pending = frames.map(|frames| self.running.server.push_frames(self.id, frames));
+        settle(env, pending, drop)
+    }
+
+    /// Ends it.
+    #[napi(catch_unwind)]
+    pub fn finish<'env>(
+        &self,
+        env: &'env Env,
+        reason: LiveFinish,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let reason = match reason {
+            LiveFinish::Completed => stream::FinishReason::Completed,
+            LiveFinish::Disconnected => stream::FinishReason::Disconnected,
+        };
+        let pending = self.running.server.finish_publisher(self.id, reason);
+        settle(env, Ok(pending), drop)
+    }
+}
+
+impl Drop for NativePublisher {
+    /// One that was forgotten holds its key no longer.
+    fn drop(&mut self) {
+        let reason = stream::FinishReason::Disconnected;
+        drop(self.running.server.finish_publisher(self.id, reason));
+    }
+}
+
+/// A reader in this process.
+#[napi]
+pub struct NativeReader {
+    running: Arc<Running>,
+    id: stream::ReaderId,
+}
+
+#[napi]
+impl NativeReader {
+    /// The next batch, when there is one.
+    #[napi(catch_unwind)]
+    pub fn read<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, LiveBatch>> {
+        settle(env, Ok(self.running.server.read_stream(self.id)), |batch| {
+            LiveBatch::from(batch)
+        })
+    }
+
+    /// Ends it.
+    #[napi(catch_unwind)]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        settle(env, Ok(self.running.server.close_reader(self.id)), drop)
+    }
+}
+
+impl Drop for NativeReader {
+    fn drop(&mut self) {
+        drop(self.running.server.close_reader(self.id));
+    }
+}
+
+fn stream_key(text: &str) -> Result<StreamKey, Fault> {
+    text.parse().map_err(|e| bad_key(&e))
+}

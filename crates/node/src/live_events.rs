@@ -1,0 +1,345 @@
+//! Live events as JavaScript sees them; `ts/live/events.ts` follows this enum.
+
+use napi_derive::napi;
+use sluice_server::stream::{
+    self, Action, AuthorizeRequest, SourceState as Source, StreamEvent, StreamEventKind,
+};
+
+use crate::live_values::{LiveCodec, LiveEnd};
+use crate::tracks::{milliseconds, number};
+
+/// What somebody wants to do.
+#[napi(string_enum = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveAction {
+    /// Write a stream.
+    Publish,
+    /// Read a stream.
+    Play,
+}
+
+/// Where a stream's frames come from.
+#[napi(string_enum = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveSourceState {
+    /// From its publisher.
+    Live,
+    /// The publisher was lost, and the next one is waited for.
+    Resuming,
+    /// From nobody any more.
+    Ended,
+}
+
+/// Why a publisher's turn ended.
+#[napi(string_enum = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveFinishReason {
+    /// It said that it is done.
+    Completed,
+    /// It was lost.
+    Disconnected,
+    /// It broke its protocol's rules.
+    Malformed,
+    /// Another one took the key.
+    Replaced,
+    /// It sent nothing for too long.
+    Idle,
+    /// It sent more than it may.
+    RateLimited,
+    /// The application ended it.
+    Closed,
+}
+
+/// Something that happened to a stream.
+#[napi(
+    discriminant = "type",
+    discriminant_case = "camelCase",
+    object_from_js = false
+)]
+pub enum LiveEvent {
+    /// Somebody waits for a verdict.
+    Authorize {
+        /// What to answer to.
+        number: f64,
+        /// What is wanted.
+        action: LiveAction,
+        /// Which stream.
+        key: String,
+        /// Over what.
+        protocol: String,
+        /// From where.
+        address: Option<String>,
+        /// A bearer token.
+        token: Option<String>,
+        /// A user name.
+        user: Option<String>,
+        /// A password.
+        password: Option<String>,
+        /// The query of the URL.
+        query: Option<String>,
+    },
+    /// A publisher holds the key.
+    PublishStarted {
+        /// Which stream.
+        key: String,
+        /// Over what.
+        protocol: String,
+        /// From where.
+        address: Option<String>,
+        /// Who.
+        identity: Option<String>,
+    },
+    /// A publisher let the key go.
+    PublishEnded {
+        /// Which stream.
+        key: String,
+        /// Why.
+        reason: LiveFinishReason,
+        /// Frames it brought.
+        frames: f64,
+        /// Bytes it brought.
+        bytes: f64,
+    },
+    /// Where frames come from.
+    SourceState {
+        /// Which stream.
+        key: String,
+        /// The state.
+        state: LiveSourceState,
+        /// The newest publisher's turn.
+        epoch: u32,
+    },
+    /// The stream is over.
+    StreamEnded {
+        /// Which stream.
+        key: String,
+        /// Why.
+        reason: LiveEnd,
+    },
+    /// A reader came.
+    SubscriberJoined {
+        /// Which stream.
+        key: String,
+        /// Over what.
+        protocol: String,
+    },
+    /// A reader went.
+    SubscriberLeft {
+        /// Which stream.
+        key: String,
+        /// Over what.
+        protocol: String,
+        /// Frames it has read.
+        frames: f64,
+    },
+    /// A reader was too slow.
+    SubscriberLagged {
+        /// Which stream.
+        key: String,
+        /// Over what.
+        protocol: String,
+        /// Frames it will never see.
+        skipped: f64,
+        /// How much time they are.
+        lost_ms: f64,
+    },
+    /// A reader was too slow for too long.
+    SubscriberEvicted {
+        /// Which stream.
+        key: String,
+        /// Over what.
+        protocol: String,
+        /// Time it lost.
+        lost_ms: f64,
+    },
+    /// Recording began or ended.
+    Recording {
+        /// Which stream.
+        key: String,
+        /// It is recorded now.
+        active: bool,
+    },
+    /// Transcoding began or ended.
+    Transcoding {
+        /// Which stream.
+        key: String,
+        /// It is transcoded now.
+        active: bool,
+    },
+    /// A track is new or is coded otherwise.
+    CodecChanged {
+        /// Which stream.
+        key: String,
+        /// Which track.
+        track: u32,
+        /// Its codec.
+        codec: Option<LiveCodec>,
+        /// How many configurations it had.
+        revision: u32,
+    },
+    /// Layers came or went.
+    LayersChanged {
+        /// The base of the layers.
+        key: String,
+        /// Those that are live.
+        layers: Vec<String>,
+    },
+    /// A publisher sent more than it may.
+    RateLimited {
+        /// Which stream.
+        key: String,
+        /// The limit.
+        bytes_per_second: f64,
+    },
+    /// A publisher sent nothing for too long.
+    StreamReaped {
+        /// Which stream.
+        key: String,
+    },
+    /// Frames were refused.
+    FrameRejected {
+        /// Which stream.
+        key: String,
+        /// Why the newest was.
+        message: String,
+        /// How many since the last such event.
+        count: f64,
+    },
+}
+
+/// None for what this binding has no word for yet.
+pub(crate) fn live_event(event: stream::LiveEvent) -> Option<LiveEvent> {
+    match event {
+        stream::LiveEvent::Authorize(request) => Some(authorize(request)),
+        stream::LiveEvent::Stream(event) => of_stream(event),
+    }
+}
+
+fn authorize(request: AuthorizeRequest) -> LiveEvent {
+    let text = |text: Option<Box<str>>| text.map(String::from);
+    LiveEvent::Authorize {
+        number: number(request.number),
+        action: match request.action {
+            Action::Publish => LiveAction::Publish,
+            Action::Play => LiveAction::Play,
+        },
+        key: request.key.to_string(),
+        protocol: request.protocol.name().to_owned(),
+        address: request.address.map(|address| address.to_string()),
+        token: text(request.credentials.token),
+        user: text(request.credentials.user),
+        password: text(request.credentials.password),
+        query: text(request.credentials.query),
+    }
+}
+
+fn of_stream(event: StreamEvent) -> Option<LiveEvent> {
+    let key = event.key.to_string();
+    Some(match event.kind {
+        StreamEventKind::PublishStarted {
+            protocol,
+            address,
+            identity,
+            ..
+        } => LiveEvent::PublishStarted {
+            key,
+            protocol: protocol.name().to_owned(),
+            address: address.map(|address| address.ip().to_string()),
+            identity: identity.map(|identity| identity.name().to_owned()),
+        },
+        StreamEventKind::PublishEnded {
+            reason,
+            frames,
+            bytes,
+            ..
+        } => LiveEvent::PublishEnded {
+            key,
+            reason: finish_reason(reason),
+            frames: number(frames),
+            bytes: number(bytes),
+        },
+        StreamEventKind::SourceState { state, epoch } => LiveEvent::SourceState {
+            key,
+            state: match state {
+                Source::Live => LiveSourceState::Live,
+                Source::Resuming => LiveSourceState::Resuming,
+                Source::Ended => LiveSourceState::Ended,
+            },
+            epoch,
+        },
+        StreamEventKind::StreamEnded { reason } => LiveEvent::StreamEnded {
+            key,
+            reason: reason.into(),
+        },
+        StreamEventKind::SubscriberJoined { protocol, .. } => LiveEvent::SubscriberJoined {
+            key,
+            protocol: protocol.name().to_owned(),
+        },
+        StreamEventKind::SubscriberLeft {
+            protocol, frames, ..
+        } => LiveEvent::SubscriberLeft {
+            key,
+            protocol: protocol.name().to_owned(),
+            frames: number(frames),
+        },
+        StreamEventKind::SubscriberLagged {
+            protocol,
+            skipped,
+            lost,
+            ..
+        } => LiveEvent::SubscriberLagged {
+            key,
+            protocol: protocol.name().to_owned(),
+            skipped: number(skipped),
+            lost_ms: milliseconds(lost),
+        },
+        StreamEventKind::SubscriberEvicted { protocol, lost, .. } => LiveEvent::SubscriberEvicted {
+            key,
+            protocol: protocol.name().to_owned(),
+            lost_ms: milliseconds(lost),
+        },
+        StreamEventKind::RecordingStarted => LiveEvent::Recording { key, active: true },
+        StreamEventKind::RecordingEnded => LiveEvent::Recording { key, active: false },
+        StreamEventKind::TranscodeStarted => LiveEvent::Transcoding { key, active: true },
+        StreamEventKind::TranscodeEnded => LiveEvent::Transcoding { key, active: false },
+        StreamEventKind::CodecChanged {
+            track,
+            codec,
+            revision,
+        } => LiveEvent::CodecChanged {
+            key,
+            track: u32::from(track.number()),
+            codec: LiveCodec::known(codec),
+            revision,
+        },
+        StreamEventKind::LayersChanged { layers } => LiveEvent::LayersChanged {
+            key,
+            layers: layers.into_iter().map(String::from).collect(),
+        },
+        StreamEventKind::RateLimited {
+            bytes_per_second, ..
+        } => LiveEvent::RateLimited {
+            key,
+            bytes_per_second: number(bytes_per_second),
+        },
+        StreamEventKind::StreamReaped => LiveEvent::StreamReaped { key },
+        StreamEventKind::FrameRejected { error, count } => LiveEvent::FrameRejected {
+            key,
+            message: error.to_string(),
+            count: number(count),
+        },
+        _ => return None,
+    })
+}
+
+fn finish_reason(reason: stream::FinishReason) -> LiveFinishReason {
+    match reason {
+        stream::FinishReason::Completed => LiveFinishReason::Completed,
+        stream::FinishReason::Disconnected => LiveFinishReason::Disconnected,
+        stream::FinishReason::Malformed => LiveFinishReason::Malformed,
+        stream::FinishReason::Replaced => LiveFinishReason::Replaced,
+        stream::FinishReason::Idle => LiveFinishReason::Idle,
+        stream::FinishReason::RateLimited => LiveFinishReason::RateLimited,
+        _ => LiveFinishReason::Closed,
+    }
+}
