@@ -1,0 +1,104 @@
+//! Streams of all tempers through the segmenter and its playlist, each step held against the rules.
+
+use std::time::Duration;
+
+use sluice_mux::hls::{MediaPlaylist, PlaylistOptions};
+use sluice_mux::{Counters, Output, Segmenter, SegmenterOptions};
+
+use crate::lint::Lint;
+use crate::streams::{Event, Temper, events};
+use crate::support::{Seeded, drain};
+
+#[test]
+fn streams_of_all_tempers_keep_the_rules() {
+    let mut looked_at = 0;
+    for seed in 1..=60 {
+        let mut random = Seeded::new(seed * 0x9e37_79b9);
+        let temper = Temper::of(&mut random);
+        let events = events(&mut random, temper, 40);
+        let outcome =
+            std::panic::catch_unwind(|| play(&events, SegmenterOptions::default()).looked_at);
+        looked_at += outcome.unwrap_or_else(|_| panic!("seed {seed}, {temper:?}"));
+    }
+    assert!(looked_at > 6_000, "{looked_at}");
+}
+
+#[test]
+fn parts_of_any_target_keep_the_rules() {
+    for millis in [100, 150, 333, 500, 1_000] {
+        let mut options = SegmenterOptions::default();
+        options.part_target = Duration::from_millis(millis);
+        options.segment_target = Duration::from_secs(2);
+        let mut random = Seeded::new(millis);
+        let events = events(&mut random, Temper::calm(), 20);
+        let run = play(&events, options);
+        assert!(run.looked_at > 15, "{}", run.looked_at);
+    }
+}
+
+#[test]
+fn calm_stream_loses_nothing_and_cuts_each_second_in_five() {
+    let run = play(
+        &events(&mut Seeded::new(1), Temper::calm(), 20),
+        SegmenterOptions::default(),
+    );
+    assert_eq!(run.counters, Counters::default());
+    let mut parts = 0;
+    for output in &run.outputs {
+        match output {
+            Output::Part(part) => {
+                assert_eq!(part.duration, Duration::from_millis(200));
+                assert_eq!(part.independent, part.index == 0);
+                parts += 1;
+            }
+            Output::End(segment) => assert_eq!(segment.duration, Duration::from_secs(1)),
+            _ => {}
+        }
+    }
+    // The last picture's place is a guess.
+    assert!((99..=100).contains(&parts), "{parts}");
+}
+
+struct Run {
+    outputs: Vec<Output>,
+    counters: Counters,
+    looked_at: u32,
+}
+
+fn play(events: &[Event], options: SegmenterOptions) -> Run {
+    let mut segmenter = Segmenter::new(options);
+    let mut playlist = MediaPlaylist::new(PlaylistOptions::default());
+    let mut lint = Lint::default();
+    let mut outputs = Vec::new();
+    for event in events {
+        match event {
+            Event::Tracks(tracks) => segmenter.set_tracks(tracks).unwrap(),
+            Event::Frame(frame, wall) => segmenter.handle_frame(frame, *wall),
+        }
+        give_out(&mut segmenter, &mut playlist, &mut lint, &mut outputs);
+    }
+    segmenter.end_segment();
+    give_out(&mut segmenter, &mut playlist, &mut lint, &mut outputs);
+    playlist.end();
+    assert!(lint.look(&mut playlist).ended);
+    Run {
+        outputs,
+        counters: segmenter.counters(),
+        looked_at: lint.looked_at,
+    }
+}
+
+fn give_out(
+    segmenter: &mut Segmenter,
+    playlist: &mut MediaPlaylist,
+    lint: &mut Lint,
+    outputs: &mut Vec<Output>,
+) {
+    for output in drain(segmenter) {
+        playlist.push(&output);
+        if matches!(output, Output::Part(_) | Output::End(_)) {
+            lint.look(playlist);
+        }
+        outputs.push(output);
+    }
+}
