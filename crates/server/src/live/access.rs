@@ -10,6 +10,7 @@ use sluice_media::StreamKey;
 use sluice_proto::wish::Ticket;
 
 use super::Live;
+use super::hls::{HlsWish, refusal, say};
 use super::script::{PublishReply, ReadWish};
 use super::values::{AuthorizeRequest, LiveEvent};
 use crate::rooms::Rooms;
@@ -38,6 +39,10 @@ pub(super) enum Asked {
     Read(ReadWish),
     /// A stream's hall gets its frames.
     Hall(StreamKey),
+    /// A player of HLS gets its answer.
+    Hls(Box<HlsWish>),
+    /// A stream's packager gets its frames.
+    Packager(StreamKey),
 }
 
 /// A request before the authorizer.
@@ -162,6 +167,8 @@ impl Live {
             }
             (Some(Asked::Read(wish)), Grant::Play) => self.open_reader(now, admission, wish),
             (Some(Asked::Hall(key)), Grant::Play) => self.start_source(now, admission, &key),
+            (Some(Asked::Hls(wish)), Grant::Play) => self.hls_granted(now, admission, *wish),
+            (Some(Asked::Packager(key)), Grant::Play) => self.start_packager(now, admission, &key),
             (_, Grant::Publish(session)) => {
                 self.finish(now, session, sluice_live::FinishReason::Disconnected);
             }
@@ -197,6 +204,8 @@ impl Live {
             Asked::Read(wish) => drop(wish.reply.send(Err(error.into()))),
             // The hall stays without its frames, as its stream has none to give.
             Asked::Hall(_) => {}
+            Asked::Hls(wish) => say(wish.reply, refusal(&error)),
+            Asked::Packager(key) => self.close_packager(now, &key),
         }
     }
 

@@ -9,6 +9,7 @@ use sluice_media::StreamKey;
 use tokio::sync::oneshot;
 
 use super::Live;
+use super::hls::is_hls;
 use crate::error::ServerError;
 use crate::rooms::Rooms;
 
@@ -35,7 +36,8 @@ impl LiveRequest {
         let mut parts = self.path.split('/');
         let (app, stream, rest) = (parts.next()?, parts.next()?, parts.next()?);
         let base = stream.split_once('~').map_or(stream, |(base, _)| base);
-        let known = matches!(rest, "whip" | "whep");
+        let behind = self.path.get(app.len() + stream.len() + 2..)?;
+        let known = matches!(rest, "whip" | "whep") || is_hls(behind);
         known.then(|| StreamKey::new(app, base).ok())?
     }
 }
@@ -71,6 +73,16 @@ impl Live {
         request: &LiveRequest,
         reply: Reply,
     ) {
+        let mut parts = request.path.splitn(3, '/');
+        if let (Some(app), Some(stream), Some(rest)) = (parts.next(), parts.next(), parts.next())
+            && is_hls(rest)
+        {
+            match format!("{app}/{stream}").parse() {
+                Ok(key) => self.handle_hls(now, rooms, key, rest, request, reply),
+                Err(_) => drop(reply.send(Err(ServerError::Closed))),
+            }
+            return;
+        }
         let mut entropy = [0; 24];
         match getrandom::fill(&mut entropy) {
             Ok(()) => self.handle_wish(now, rooms, request, entropy, reply),

@@ -5,6 +5,7 @@
 
 mod access;
 mod hall;
+mod hls;
 mod http;
 mod ingest;
 mod script;
@@ -32,6 +33,7 @@ use crate::server::RegistryId;
 
 use access::Waiting;
 use hall::Hall;
+use hls::{Grant, Packager};
 use script::Scripts;
 use wish::Wish;
 
@@ -52,6 +54,10 @@ pub(crate) struct Live {
     halls: HashMap<StreamKey, Hall>,
     hall_keys: HashMap<RegistryId, StreamKey>,
     next_hall: u64,
+    packagers: HashMap<StreamKey, Packager>,
+    packagers_due: Option<Instant>,
+    /// Players that were let in, and until when that holds.
+    grants: HashMap<Grant, Instant>,
     readers: HashMap<SubscriptionId, Consumer>,
     scripts: Scripts,
     wish: Wish,
@@ -66,6 +72,8 @@ enum Consumer {
     Script(ReaderId),
     /// The stream's hall, where viewers get it as RTP.
     Hall(StreamKey),
+    /// The stream's packager, which makes HLS of it.
+    Packager(StreamKey),
 }
 
 impl Live {
@@ -86,6 +94,9 @@ impl Live {
             halls: HashMap::new(),
             hall_keys: HashMap::new(),
             next_hall: 1,
+            packagers: HashMap::new(),
+            packagers_due: None,
+            grants: HashMap::new(),
             readers: HashMap::new(),
             scripts: Scripts::default(),
             wish: Wish::default(),
@@ -96,11 +107,15 @@ impl Live {
     /// When [`Self::turn`] must run if nothing else happens.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let halls = self.halls.values().filter_map(Hall::next_deadline);
-        [self.engine.deadline(), self.wish.next_deadline()]
-            .into_iter()
-            .flatten()
-            .chain(halls)
-            .min()
+        [
+            self.engine.deadline(),
+            self.wish.next_deadline(),
+            self.packagers_due,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(halls)
+        .min()
     }
 
     /// Does what the shard's turn has brought: packets from halls become frames, frames reach their readers, requests
@@ -112,6 +127,7 @@ impl Live {
             self.engine.handle_timeout(now);
         }
         self.halls_on_time(now, rooms);
+        self.packagers_on_time(now);
         self.wish_on_time(now, rooms);
         // What one output causes may cause others; the bound is against a loop of our own making.
         for _ in 0..MAX_OUTPUTS {
@@ -145,6 +161,10 @@ impl Live {
                 Some(Consumer::Hall(key)) => {
                     let key = key.clone();
                     self.feed_hall(now, rooms, &key, subscription);
+                }
+                Some(Consumer::Packager(key)) => {
+                    let key = key.clone();
+                    self.feed_packager(now, &key, subscription);
                 }
                 None => {}
             },

@@ -1,0 +1,554 @@
+//! LL-HLS over HTTP: a stream's playlists and parts, made while somebody asks for them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use sluice_live::{
+    AccessRequest, Action, AdmissionId, Next, Protocol, StreamError, SubscribeOptions,
+    SubscriptionId,
+};
+use sluice_media::{CodecConfig, Frame, Parameters, StreamKey, TrackId};
+use sluice_mux::fmp4::Track;
+use sluice_mux::hls::{
+    MediaPlaylist, PlaylistAnswer, PlaylistOptions, Query, Resource, ResourceAnswer, Variant,
+    multivariant,
+};
+use sluice_mux::{Segmenter, SegmenterOptions};
+
+use super::access::{Asked, socket_address};
+use super::http::{LiveRequest, LiveResponse, Reply};
+use super::{Consumer, Live};
+use crate::rooms::Rooms;
+
+/// Cuts one stream into parts for as long as it is asked for, and a while longer.
+#[derive(Debug)]
+pub(super) struct Packager {
+    /// Stands in the path of everything it lists: names of another run of the stream are not taken for these.
+    run: String,
+    subscription: Option<SubscriptionId>,
+    segmenter: Segmenter,
+    playlist: MediaPlaylist,
+    tracks: BTreeMap<TrackId, Lane>,
+    tracks_changed: bool,
+    /// Frames that wait until all tracks are known.
+    held: VecDeque<Frame>,
+    held_since: Option<Instant>,
+    parked: Vec<Parked>,
+    asked_at: Instant,
+}
+
+#[derive(Debug)]
+struct Lane {
+    config: CodecConfig,
+    rate: Option<NonZeroU32>,
+}
+
+/// A request that waits for a part.
+#[derive(Debug)]
+struct Parked {
+    wanted: Wanted,
+    since: Instant,
+    reply: Reply,
+}
+
+/// A request before the authorizer.
+#[derive(Debug)]
+pub(super) struct HlsWish {
+    key: StreamKey,
+    grant: Grant,
+    wanted: Wanted,
+    pub(super) reply: Reply,
+}
+
+/// Who may have what: as long as it holds, the authorizer is not asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Grant {
+    key: StreamKey,
+    token: Option<Box<str>>,
+    query: Option<Box<str>>,
+    address: Option<std::net::IpAddr>,
+}
+
+/// What of a stream is wanted.
+#[derive(Debug, Clone)]
+enum Wanted {
+    /// `index.m3u8`: which playlists there are.
+    Index,
+    /// `<run>/stream.m3u8`.
+    Playlist(String, Query),
+    /// `<run>/p12.3.m4s` and the like.
+    Resource(String, Resource),
+}
+
+impl Wanted {
+    /// What a path behind the stream's name and a query ask for.
+    fn parse(path: &str, query: &str) -> Result<Self, LiveResponse> {
+        if path == "index.m3u8" {
+            return Ok(Self::Index);
+        }
+        let (run, name) = path.split_once('/').ok_or_else(not_found)?;
+        if name == "stream.m3u8" {
+            let query = Query::parse(query).map_err(|why| problem(400, &why.to_string()))?;
+            return Ok(Self::Playlist(run.to_owned(), query));
+        }
+        let resource = Resource::parse(name).ok_or_else(not_found)?;
+        Ok(Self::Resource(run.to_owned(), resource))
+    }
+}
+
+/// Whether a path behind the stream's name is HLS's.
+pub(super) fn is_hls(path: &str) -> bool {
+    Wanted::parse(path, "").is_ok()
+}
+
+impl Live {
+    pub(super) fn handle_hls(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        key: StreamKey,
+        path: &str,
+        request: &LiveRequest,
+        reply: Reply,
+    ) {
+        match request.method.as_str() {
+            "GET" | "HEAD" => {}
+            "OPTIONS" => return say(reply, preflight()),
+            _ => {
+                let refusal = problem(405, "a playlist and its media can only be read");
+                return say(reply, refusal.with("Allow", "GET, HEAD, OPTIONS"));
+            }
+        }
+        let wanted = match Wanted::parse(path, &request.query) {
+            Ok(wanted) => wanted,
+            Err(refusal) => return say(reply, refusal),
+        };
+        let grant = Grant {
+            key: key.clone(),
+            token: bearer(&request.headers),
+            query: own_query(&request.query),
+            address: request.address,
+        };
+        if self.grants.get(&grant).is_some_and(|until| *until > now) {
+            self.serve_hls(now, &key, wanted, reply);
+            return;
+        }
+        let mut access = AccessRequest::new(key.clone(), Protocol::HLS);
+        access.address = request.address.map(socket_address);
+        access.credentials.token.clone_from(&grant.token);
+        access.credentials.query.clone_from(&grant.query);
+        let wish = HlsWish {
+            key,
+            grant,
+            wanted,
+            reply,
+        };
+        let asked = Asked::Hls(Box::new(wish));
+        if let Err((asked, error)) = self.ask(now, Action::Play, access, asked, false) {
+            self.turn_down(now, rooms, asked, error);
+        }
+    }
+
+    pub(super) fn hls_granted(&mut self, now: Instant, admission: AdmissionId, wish: HlsWish) {
+        self.engine.cancel(admission);
+        if self.grants.len() >= MAX_GRANTS {
+            self.grants.retain(|_, until| *until > now);
+        }
+        if self.grants.len() < MAX_GRANTS {
+            self.grants.insert(wish.grant, now + GRANT);
+        }
+        self.serve_hls(now, &wish.key, wish.wanted, wish.reply);
+    }
+
+    fn serve_hls(&mut self, now: Instant, key: &StreamKey, wanted: Wanted, reply: Reply) {
+        let lives = self.engine.stream(key).is_some();
+        let is_over = |packager: &Packager| packager.playlist.is_ended();
+        if lives && self.packagers.get(key).is_some_and(is_over) {
+            self.close_packager(now, key);
+        }
+        if !self.packagers.contains_key(key) && !self.open_packager(now, key) {
+            return say(reply, not_found());
+        }
+        let Some(packager) = self.packagers.get_mut(key) else {
+            return say(reply, not_found());
+        };
+        packager.asked_at = now;
+        match packager.answer(&wanted, Duration::ZERO) {
+            Some(response) => say(reply, response),
+            None if packager.parked.len() >= MAX_PARKED => {
+                say(
+                    reply,
+                    problem(503, "too many requests wait").with("Retry-After", "1"),
+                );
+            }
+            None => packager.parked.push(Parked {
+                wanted,
+                since: now,
+                reply,
+            }),
+        }
+    }
+
+    fn open_packager(&mut self, now: Instant, key: &StreamKey) -> bool {
+        if self.engine.stream(key).is_none() || self.packagers.len() >= MAX_PACKAGERS {
+            return false;
+        }
+        let run = format!("{:x}", wall_micros() / 1000);
+        let packager = Packager {
+            run,
+            subscription: None,
+            segmenter: Segmenter::new(SegmenterOptions::default()),
+            playlist: MediaPlaylist::new(PlaylistOptions::default()),
+            tracks: BTreeMap::new(),
+            tracks_changed: false,
+            held: VecDeque::new(),
+            held_since: None,
+            parked: Vec::new(),
+            asked_at: now,
+        };
+        self.packagers.insert(key.clone(), packager);
+        self.packagers_due.get_or_insert(now + PACKAGER_TICK);
+        let request = AccessRequest::new(key.clone(), Protocol::HLS);
+        let asked = Asked::Packager(key.clone());
+        if self.ask(now, Action::Play, request, asked, true).is_err() {
+            self.packagers.remove(key);
+            return false;
+        }
+        true
+    }
+
+    /// The packager may read.
+    pub(super) fn start_packager(&mut self, now: Instant, admission: AdmissionId, key: &StreamKey) {
+        let options = SubscribeOptions::default();
+        let Ok(subscription) = self.engine.subscribe(now, admission, options) else {
+            self.engine.cancel(admission);
+            self.close_packager(now, key);
+            return;
+        };
+        if let Some(packager) = self.packagers.get_mut(key) {
+            packager.subscription = Some(subscription);
+            self.readers
+                .insert(subscription, Consumer::Packager(key.clone()));
+        } else {
+            self.engine.unsubscribe(now, subscription);
+        }
+    }
+
+    pub(super) fn close_packager(&mut self, now: Instant, key: &StreamKey) {
+        let Some(packager) = self.packagers.remove(key) else {
+            return;
+        };
+        if let Some(subscription) = packager.subscription {
+            self.readers.remove(&subscription);
+            self.engine.unsubscribe(now, subscription);
+        }
+        for parked in packager.parked {
+            say(parked.reply, not_found());
+        }
+    }
+
+    /// Brings a playlist up to date with its stream, and answers who waited for that.
+    pub(super) fn feed_packager(
+        &mut self,
+        now: Instant,
+        key: &StreamKey,
+        subscription: SubscriptionId,
+    ) {
+        let expected = self.engine.stream(key).map_or(0, |view| {
+            let announced = view.tracks(now).filter(|track| track.announced).count();
+            let started = view.metadata().started;
+            let is_new = started.is_none_or(|at| now < at + NEW);
+            // A publisher begins with its sound a moment before its picture, or the other way round.
+            if is_new { announced.max(2) } else { announced }
+        });
+        let Some(packager) = self.packagers.get_mut(key) else {
+            return;
+        };
+        let wall = wall_micros();
+        loop {
+            match self.engine.read(now, subscription) {
+                Next::Config { track, config, .. } => packager.configure(track, config),
+                Next::Frame(frame) => packager.take(now, frame, expected, wall),
+                // The segmenter sees the jump in the next frame.
+                Next::Lagged { .. } | Next::Discontinuity { .. } => {}
+                Next::Ended(_) => {
+                    packager.release(wall);
+                    packager.segmenter.end_segment();
+                    packager.collect();
+                    packager.playlist.end();
+                    packager.subscription = None;
+                    self.readers.remove(&subscription);
+                    break;
+                }
+                _ => break,
+            }
+        }
+        packager.collect();
+        packager.answer_parked(now);
+        if packager.subscription.is_none() {
+            self.engine.unsubscribe(now, subscription);
+        }
+    }
+
+    /// Refuses who waited too long, and lets go of playlists that nobody asks for.
+    pub(super) fn packagers_on_time(&mut self, now: Instant) {
+        if self.packagers_due.is_some_and(|due| due > now) {
+            return;
+        }
+        self.packagers_due = (!self.packagers.is_empty()).then(|| now + PACKAGER_TICK);
+        for packager in self.packagers.values_mut() {
+            if packager.held_since.is_some_and(|at| now >= at + HOLD) {
+                packager.release(wall_micros());
+                packager.collect();
+            }
+            packager.answer_parked(now);
+        }
+        let idle: Vec<StreamKey> = self
+            .packagers
+            .iter()
+            .filter(|(_, packager)| now >= packager.asked_at + IDLE && packager.parked.is_empty())
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in idle {
+            self.close_packager(now, &key);
+        }
+    }
+}
+
+impl Packager {
+    fn configure(&mut self, track: TrackId, config: &CodecConfig) {
+        let rate = self.tracks.get(&track).and_then(|lane| lane.rate);
+        let config = config.clone();
+        self.tracks.insert(track, Lane { config, rate });
+        self.tracks_changed |= rate.is_some();
+    }
+
+    fn take(&mut self, now: Instant, frame: &Frame, expected: usize, wall: i64) {
+        if let Some(lane) = self.tracks.get_mut(&frame.track)
+            && lane.rate != Some(frame.pts.rate())
+        {
+            lane.rate = Some(frame.pts.rate());
+            self.tracks_changed = true;
+        }
+        if !self.tracks_changed && self.held.is_empty() {
+            self.segmenter.handle_frame(frame, wall);
+            return;
+        }
+        // An init segment that lacks the sound which begins a moment later would be followed by another.
+        self.held.push_back(frame.clone());
+        let since = *self.held_since.get_or_insert(now);
+        let known = self.tracks.values().filter(|lane| lane.rate.is_some());
+        if known.count() >= expected || now >= since + HOLD || self.held.len() >= MAX_HELD {
+            self.release(wall);
+        }
+    }
+
+    fn release(&mut self, wall: i64) {
+        self.held_since = None;
+        if std::mem::take(&mut self.tracks_changed) {
+            let tracks: Vec<Track> = self
+                .tracks
+                .iter()
+                .filter_map(|(id, lane)| {
+                    Some(Track {
+                        id: *id,
+                        config: lane.config.clone(),
+                        rate: lane.rate?,
+                    })
+                })
+                .collect();
+            if let Err(error) = self.segmenter.set_tracks(&tracks) {
+                tracing::warn!(%error, "a stream cannot be packaged");
+            }
+        }
+        for frame in std::mem::take(&mut self.held) {
+            self.segmenter.handle_frame(&frame, wall);
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.segmenter.poll_output() {
+            self.playlist.push(&output);
+        }
+    }
+
+    fn answer_parked(&mut self, now: Instant) {
+        for parked in std::mem::take(&mut self.parked) {
+            let waited = now.saturating_duration_since(parked.since);
+            match self.answer(&parked.wanted, waited) {
+                Some(response) => say(parked.reply, response),
+                None => self.parked.push(parked),
+            }
+        }
+    }
+
+    /// `None`: not yet.
+    fn answer(&mut self, what: &Wanted, waited: Duration) -> Option<LiveResponse> {
+        let run = match what {
+            Wanted::Index => return self.index(waited),
+            Wanted::Playlist(run, _) | Wanted::Resource(run, _) => run,
+        };
+        if *run != self.run {
+            return Some(not_found());
+        }
+        match what {
+            Wanted::Index => None,
+            Wanted::Playlist(_, query) => match self.playlist.playlist(*query, waited) {
+                PlaylistAnswer::Ready(text) => Some(playlist(text)),
+                PlaylistAnswer::Wait => None,
+                PlaylistAnswer::BadRequest(why) => Some(problem(400, &why.to_string())),
+                PlaylistAnswer::TimedOut => Some(late()),
+            },
+            Wanted::Resource(_, resource) => match self.playlist.resource(*resource, waited) {
+                ResourceAnswer::Ready(pieces) => Some(media(&pieces)),
+                ResourceAnswer::Wait => None,
+                ResourceAnswer::NotFound => Some(not_found()),
+                ResourceAnswer::TimedOut => Some(late()),
+            },
+        }
+    }
+
+    fn index(&self, waited: Duration) -> Option<LiveResponse> {
+        if self.playlist.position().is_none() {
+            return (waited > INDEX_WAIT || self.playlist.is_ended()).then(late);
+        }
+        let codecs: Vec<String> = self
+            .tracks
+            .values()
+            .filter_map(|lane| lane.config.codec_string())
+            .collect();
+        let resolution = self.tracks.values().find_map(|lane| {
+            let Parameters::Video(video) = lane.config.parameters else {
+                return None;
+            };
+            (video.width > 0).then_some((video.width, video.height))
+        });
+        let variant = Variant {
+            uri: format!("{}/stream.m3u8", self.run),
+            codecs: codecs.join(","),
+            bandwidth: self.playlist.bandwidth(),
+            resolution,
+            frames_per_thousand_seconds: None,
+            audio_group: None,
+        };
+        match multivariant(&[variant], &[]) {
+            Ok(text) => Some(playlist(text)),
+            Err(error) => {
+                tracing::warn!(%error, "no multivariant playlist");
+                Some(problem(500, "the stream cannot be listed"))
+            }
+        }
+    }
+}
+
+impl LiveResponse {
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// What an authorizer's refusal is in HTTP.
+pub(super) fn refusal(error: &StreamError) -> LiveResponse {
+    match error {
+        StreamError::Unauthorized {
+            reason: sluice_live::Denial::BadCredentials | sluice_live::Denial::Expired,
+        } => problem(401, "a token is needed").with("WWW-Authenticate", "Bearer realm=\"live\""),
+        StreamError::Unauthorized { .. } => problem(403, "not allowed"),
+        StreamError::AppNotFound | StreamError::StreamNotFound => not_found(),
+        _ => problem(503, "no room for it now").with("Retry-After", "1"),
+    }
+}
+
+pub(super) fn say(reply: Reply, response: LiveResponse) {
+    // Who hung up needs no answer.
+    let _ = reply.send(Ok(response));
+}
+
+fn playlist(text: Bytes) -> LiveResponse {
+    response(200, "application/vnd.apple.mpegurl", text).with("Cache-Control", "no-cache")
+}
+
+/// Names never mean something else, so what is fetched once is right for ever.
+fn media(pieces: &[Bytes]) -> LiveResponse {
+    let bytes = match pieces {
+        [one] => one.clone(),
+        pieces => pieces.concat().into(),
+    };
+    response(200, "video/mp4", bytes).with("Cache-Control", "public, max-age=3600, immutable")
+}
+
+fn late() -> LiveResponse {
+    problem(503, "nothing came in time").with("Retry-After", "1")
+}
+
+fn not_found() -> LiveResponse {
+    problem(404, "no such stream, or it is over")
+}
+
+fn preflight() -> LiveResponse {
+    response(204, "text/plain", Bytes::new())
+        .with("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+        .with("Access-Control-Allow-Headers", "Authorization, Range")
+        .with("Access-Control-Max-Age", "86400")
+}
+
+fn problem(status: u16, why: &str) -> LiveResponse {
+    let text = Bytes::copy_from_slice(why.as_bytes());
+    response(status, "text/plain; charset=utf-8", text).with("Cache-Control", "no-store")
+}
+
+fn response(status: u16, content_type: &str, body: Bytes) -> LiveResponse {
+    let response = LiveResponse {
+        status,
+        headers: Vec::new(),
+        body,
+    };
+    response
+        .with("Content-Type", content_type)
+        .with("Access-Control-Allow-Origin", "*")
+}
+
+fn bearer(headers: &[(String, String)]) -> Option<Box<str>> {
+    let (_, value) = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().into())
+}
+
+/// The query without HLS's own directives, which change with every request.
+fn own_query(query: &str) -> Option<Box<str>> {
+    let rest: Vec<&str> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_"))
+        .collect();
+    (!rest.is_empty()).then(|| rest.join("&").into())
+}
+
+fn wall_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
+}
+
+/// How long a verdict holds for the requests of one player.
+const GRANT: Duration = Duration::from_secs(30);
+/// Beyond it every request is put before the authorizer.
+const MAX_GRANTS: usize = 65_536;
+const MAX_PACKAGERS: usize = 10_000;
+/// Requests that wait on one playlist.
+const MAX_PARKED: usize = 10_000;
+/// How long a stream may still be expected to announce another track.
+const NEW: Duration = Duration::from_secs(1);
+/// How long the first frames wait for a track that was not announced yet.
+const HOLD: Duration = Duration::from_millis(300);
+const MAX_HELD: usize = 1024;
+/// How long the first playlist of a stream may take to come.
+const INDEX_WAIT: Duration = Duration::from_secs(5);
+/// A playlist that nobody has asked for that long is made no longer.
+const IDLE: Duration = Duration::from_secs(30);
+const PACKAGER_TICK: Duration = Duration::from_millis(100);
