@@ -9,6 +9,24 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A publisher in this process. */
+export declare class NativePublisher {
+  /** Says how a track's frames are coded from here on. */
+  configure(track: LiveTrackInput): Promise<undefined>
+  /** Publishes frames in order. */
+  push(frames: Array<LiveFrameInput>): Promise<undefined>
+  /** Ends it. */
+  finish(reason: LiveFinish): Promise<undefined>
+}
+
+/** A reader in this process. */
+export declare class NativeReader {
+  /** The next batch, when there is one. */
+  read(): Promise<LiveBatch>
+  /** Ends it. */
+  close(): Promise<undefined>
+}
+
 /** An open room. */
 export declare class NativeRegistry {
   /** The number its events carry. */
@@ -23,6 +41,22 @@ export declare class NativeRegistry {
 
 /** A running server. */
 export declare class NativeServer {
+  /** Answers a request below the live prefix; null when the path is none of ours. */
+  liveRequest(request: LiveRequest): Promise<LiveResponse | undefined | null>
+  /** Says who decides. */
+  liveAccess(access: LiveAccess): Promise<undefined>
+  /** The listener's verdict: a denial refuses. */
+  liveDecide(number: number, identity?: string | undefined | null, denial?: LiveDenial | undefined | null): Promise<undefined>
+  /** Registers an application. */
+  liveRegister(name: string): Promise<undefined>
+  /** Publishes in the application's own name. */
+  livePublish(key: string): Promise<NativePublisher>
+  /** Reads in the application's own name. */
+  liveSubscribe(key: string): Promise<NativeReader>
+  /** All live streams. */
+  liveStreams(): Promise<Array<StreamInfo>>
+  /** Ends a stream. */
+  liveEndStream(key: string): Promise<undefined>
   /** Binds the sockets and starts the threads; events go to `listener`, which must not throw. */
   static start(options: ServerOptions, listener: (arg: Array<Delivery>) => void): Promise<NativeServer>
   /** Where peers are told to send to. */
@@ -131,6 +165,8 @@ export interface Delivery {
   registryId?: number
   /** What happened. */
   events: Array<Event>
+  /** What happened to live streams. */
+  liveEvents: Array<LiveEvent>
 }
 
 /** DTLS, as the W3C names its states. */
@@ -243,6 +279,224 @@ export interface LayerStats {
   height?: number
 }
 
+/** Who decides what clients of protocols may do. */
+export type LiveAccess = 'denied' | 'open' | 'listener'
+
+/** What somebody wants to do. */
+export type LiveAction = 'publish' | 'play'
+
+/** What a reader got at once: one crossing, one buffer. */
+export interface LiveBatch {
+  /** In order. */
+  items: Array<LiveRead>
+  /** The bytes of all frames. */
+  data: Buffer
+  /** Set with the last batch. */
+  end?: LiveEnd
+}
+
+/** Codecs of live streams. */
+export type LiveCodec = 'H264' | 'H265' | 'VP8' | 'VP9' | 'AV1' | 'opus' | 'AAC' | 'MP3' | 'PCMU' | 'PCMA' | 'G722' | 'H266'
+
+/** Why the application refuses. */
+export type LiveDenial = 'badCredentials' | 'expired' | 'notAllowed' | 'unavailable'
+
+/** Why there is nothing more to read. */
+export type LiveEnd = 'completed' | 'publisherLost' | 'idle' | 'closed' | 'evicted'
+
+/** Something that happened to a stream. */
+export type LiveEvent =
+  | { type: 'authorize'; /** What to answer to. */
+    number: number; /** What is wanted. */
+    action: LiveAction; /** Which stream. */
+    key: string; /** Over what. */
+    protocol: string; /** From where. */
+    address?: string; /** A bearer token. */
+    token?: string; /** A user name. */
+    user?: string; /** A password. */
+    password?: string; /** The query of the URL. */
+  query?: string }
+  | { type: 'publishStarted'; /** Which stream. */
+    key: string; /** Over what. */
+    protocol: string; /** From where. */
+    address?: string; /** Who. */
+  identity?: string }
+  | { type: 'publishEnded'; /** Which stream. */
+    key: string; /** Why. */
+    reason: LiveFinishReason; /** Frames it brought. */
+    frames: number; /** Bytes it brought. */
+  bytes: number }
+  | { type: 'sourceState'; /** Which stream. */
+    key: string; /** The state. */
+    state: LiveSourceState; /** The newest publisher's turn. */
+  epoch: number }
+  | { type: 'streamEnded'; /** Which stream. */
+    key: string; /** Why. */
+  reason: LiveEnd }
+  | { type: 'subscriberJoined'; /** Which stream. */
+    key: string; /** Over what. */
+  protocol: string }
+  | { type: 'subscriberLeft'; /** Which stream. */
+    key: string; /** Over what. */
+    protocol: string; /** Frames it has read. */
+  frames: number }
+  | { type: 'subscriberLagged'; /** Which stream. */
+    key: string; /** Over what. */
+    protocol: string; /** Frames it will never see. */
+    skipped: number; /** How much time they are. */
+  lostMs: number }
+  | { type: 'subscriberEvicted'; /** Which stream. */
+    key: string; /** Over what. */
+    protocol: string; /** Time it lost. */
+  lostMs: number }
+  | { type: 'recording'; /** Which stream. */
+    key: string; /** It is recorded now. */
+  active: boolean }
+  | { type: 'transcoding'; /** Which stream. */
+    key: string; /** It is transcoded now. */
+  active: boolean }
+  | { type: 'codecChanged'; /** Which stream. */
+    key: string; /** Which track. */
+    track: number; /** Its codec. */
+    codec?: LiveCodec; /** How many configurations it had. */
+  revision: number }
+  | { type: 'layersChanged'; /** The base of the layers. */
+    key: string; /** Those that are live. */
+  layers: Array<string> }
+  | { type: 'rateLimited'; /** Which stream. */
+    key: string; /** The limit. */
+  bytesPerSecond: number }
+  | { type: 'streamReaped'; /** Which stream. */
+  key: string }
+  | { type: 'frameRejected'; /** Which stream. */
+    key: string; /** Why the newest was. */
+    message: string; /** How many since the last such event. */
+  count: number }
+
+/** Why a publisher ends. */
+export type LiveFinish = 'completed' | 'disconnected'
+
+/** Why a publisher's turn ended. */
+export type LiveFinishReason = 'completed' | 'disconnected' | 'malformed' | 'replaced' | 'idle' | 'rateLimited' | 'closed'
+
+/** A frame from a publisher. */
+export interface LiveFrameInput {
+  /** Its track. */
+  track: number
+  /** Its codec. */
+  codec: LiveCodec
+  /** Ticks per second of the times. */
+  rate: number
+  /** When it is shown, in ticks. */
+  pts: number
+  /** When it is decoded, in ticks. */
+  dts: number
+  /** How long it lasts, in ticks. */
+  duration?: number
+  /** A decoder may begin here. */
+  keyframe: boolean
+  /** No other frame refers to it. */
+  discardable?: boolean
+  /** The coded bytes. */
+  data: Uint8Array
+}
+
+/** What comes in over the last second. */
+export interface LiveQos {
+  /** Payload bits a second. */
+  bitsPerSecond: number
+  /** Frames a second. */
+  framesPerSecond: number
+  /** Frames since the beginning. */
+  frames: number
+  /** Payload bytes since the beginning. */
+  bytes: number
+}
+
+/** One thing a reader is told; what is absent does not apply to its kind. */
+export type LiveRead =
+  | { type: 'config'; /** The track. */
+  track: LiveTrack }
+  | { type: 'frame'; /** Its track. */
+    track: number; /** Ticks per second. */
+    rate: number; /** When it is shown, in ticks. */
+    pts: number; /** When it is decoded, in ticks. */
+    dts: number; /** How long it lasts, in ticks. */
+    duration?: number; /** A decoder may begin here. */
+    keyframe: boolean; /** No other frame refers to it. */
+    discardable: boolean; /** The timeline jumps in front of it. */
+    discontinuity: boolean; /** When it was captured, in ms since 1970. */
+    capturedAtMs?: number; /** Bytes of the batch's data that are its own: they follow those of the frame before. */
+  size: number }
+  | { type: 'lagged'; /** Frames it will not see. */
+    skipped: number; /** How much time they are. */
+  lostMs: number }
+  | { type: 'discontinuity' }
+
+/** An HTTP request below the prefix. */
+export interface LiveRequest {
+  /** The method. */
+  method: string
+  /** Where the handler stands. */
+  prefix: string
+  /** The path behind the prefix. */
+  path: string
+  /** What stands behind the `?`. */
+  query: string
+  /** Names and values. */
+  headers: Array<[string, string]>
+  /** The content. */
+  body?: Uint8Array
+  /** Who asks. */
+  address?: string
+}
+
+/** What to answer. */
+export interface LiveResponse {
+  /** The status code. */
+  status: number
+  /** Names and values. */
+  headers: Array<[string, string]>
+  /** The content. */
+  body: Buffer
+}
+
+/** Where a stream's frames come from. */
+export type LiveSourceState = 'live' | 'resuming' | 'ended'
+
+/** What a stream is doing. */
+export type LiveState = 'idle' | 'publishing' | 'resuming' | 'ended'
+
+/** A track and how it is coded. */
+export interface LiveTrack {
+  /** Its number. */
+  track: number
+  /** Its codec; none for one this version has no word for. */
+  codec?: LiveCodec
+  /** The name of RFC 6381, where there is one. */
+  codecString?: string
+  /** The configuration record as MP4 carries it. */
+  record: Buffer
+  /** Width of a picture. */
+  width?: number
+  /** Height of a picture. */
+  height?: number
+  /** Samples per second. */
+  sampleRate?: number
+  /** Channels. */
+  channels?: number
+}
+
+/** A track and how it is coded, from a publisher. */
+export interface LiveTrackInput {
+  /** Its number. */
+  track: number
+  /** Its codec. */
+  codec: LiveCodec
+  /** The configuration record as MP4 carries it. */
+  record: Uint8Array
+}
+
 /** An address that peers are told. */
 export interface LocalCandidate {
   /** IP address. */
@@ -311,6 +565,40 @@ export declare function serverOptionsFromEnv(): ServerOptions
 
 /** SRTP protection profiles, by their IANA names. */
 export type SrtpProfile = 'SRTP_AES128_CM_HMAC_SHA1_80' | 'SRTP_AEAD_AES_128_GCM' | 'SRTP_AEAD_AES_256_GCM'
+
+/** A stream as it is now. */
+export interface StreamInfo {
+  /** Its key. */
+  key: string
+  /** What it is doing. */
+  state: LiveState
+  /** It is recorded. */
+  recording: boolean
+  /** It is transcoded. */
+  transcoding: boolean
+  /** Over what its publisher came. */
+  protocol?: string
+  /** Who its publisher is. */
+  identity?: string
+  /** All tracks together. */
+  qos: LiveQos
+  /** Its tracks. */
+  tracks: Array<StreamTrackInfo>
+  /** Its readers. */
+  subscribers: number
+  /** Seconds since its first frame. */
+  ageSeconds?: number
+  /** Bytes its ring keeps. */
+  ringBytes: number
+}
+
+/** A track of a stream as it is now. */
+export interface StreamTrackInfo {
+  /** How it is coded. */
+  track: LiveTrack
+  /** What it brings. */
+  qos: LiveQos
+}
 
 /** A track as one subscriber has it. */
 export interface SubscribedTrack {

@@ -7,6 +7,11 @@
  * - `ERR_SDP`: a session description was refused (RFC 9429), or came at the wrong time.
  * - `ERR_ICE`: an ICE candidate was refused (RFC 8839 §5.1).
  * - `ERR_CODEC`: a codec this build cannot carry.
+ * - `ERR_STREAM_NOT_FOUND`: nobody publishes that live stream.
+ * - `ERR_STREAM_ALREADY_PUBLISHING`: somebody else publishes that live stream.
+ * - `ERR_APP_NOT_FOUND`: no such application of live streams is open.
+ * - `ERR_APP_ALREADY_REGISTERED`: it is open already.
+ * - `ERR_LIMIT`: a bound on live streams is reached; the message names it.
  * - `ERR_ADDRINUSE`: the port is taken.
  * - `ERR_AUTH`: the peer may not do that.
  * - `ERR_TIMEOUT`: nothing came in time.
@@ -20,6 +25,11 @@ export type SluiceErrorCode =
   | 'ERR_SDP'
   | 'ERR_ICE'
   | 'ERR_CODEC'
+  | 'ERR_STREAM_NOT_FOUND'
+  | 'ERR_STREAM_ALREADY_PUBLISHING'
+  | 'ERR_APP_NOT_FOUND'
+  | 'ERR_APP_ALREADY_REGISTERED'
+  | 'ERR_LIMIT'
   | 'ERR_ADDRINUSE'
   | 'ERR_AUTH'
   | 'ERR_TIMEOUT'
@@ -33,6 +43,11 @@ const codes: readonly SluiceErrorCode[] = [
   'ERR_SDP',
   'ERR_ICE',
   'ERR_CODEC',
+  'ERR_STREAM_NOT_FOUND',
+  'ERR_STREAM_ALREADY_PUBLISHING',
+  'ERR_APP_NOT_FOUND',
+  'ERR_APP_ALREADY_REGISTERED',
+  'ERR_LIMIT',
   'ERR_ADDRINUSE',
   'ERR_AUTH',
   'ERR_TIMEOUT',

@@ -350,6 +350,8 @@ const lifecycle: ReadonlySet<Propagated['type']> = new Set([
 export interface EventTargets {
   /** The receiver of a registry's events; none when it is closed here already. */
   readonly registry: (id: number) => ((event: Propagated) => void) | undefined;
+  /** Takes what happened to a live stream. */
+  readonly live: (event: Generated.LiveEvent) => void;
   /** Takes a loss. */
   readonly dropped: (event: EventsDropped) => void;
   /** Takes what a target threw. */
@@ -372,9 +374,17 @@ export function dispatcher(targets: EventTargets): (batch: readonly Generated.De
       targets.report(error);
     }
   };
+  const live = (event: Generated.LiveEvent): void => {
+    try {
+      targets.live(event);
+    } catch (error) {
+      targets.report(error);
+    }
+  };
   return (batch) => {
-    for (const { registryId, events } of batch) {
+    for (const { registryId, events, liveEvents } of batch) {
       for (const event of events) one(registryId, event);
+      for (const event of liveEvents) live(event);
     }
   };
 }

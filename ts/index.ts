@@ -26,6 +26,50 @@ export type {
   SubscriptionState,
 } from './sfu/tracks.js';
 export type { ClientStats, LayerStats, SubscriptionStats, TrackStats } from './sfu/stats.js';
+export {
+  Live,
+  type LiveEvents,
+  type LiveObserverEvents,
+  type LiveQos,
+  type StreamInfo,
+} from './live/live.js';
+export {
+  allowAll,
+  type Authorizer,
+  type AuthorizeRequest,
+  type Verdict,
+} from './live/authorizer.js';
+export {
+  parseStreamKey,
+  type LiveCodec,
+  type LiveFrame,
+  type LiveTrack,
+  type StreamKey,
+} from './live/media.js';
+export { PublishSession, type FrameInput, type TrackConfig } from './live/publish-session.js';
+export { Subscription, type StreamItem } from './live/subscription.js';
+export type { HandlerOptions } from './live/exchange.js';
+export type { FetchHandler, FetchInfo } from './live/fetch-handler.js';
+export type { NodeHandler } from './live/node-handler.js';
+export type {
+  CodecChanged,
+  FrameRejected,
+  LayersChanged,
+  LiveEvent,
+  PublishEnded,
+  PublishStarted,
+  RateLimited,
+  Recording,
+  SourceState,
+  StreamEnded,
+  StreamEndReason,
+  StreamReaped,
+  SubscriberEvicted,
+  SubscriberJoined,
+  SubscriberLagged,
+  SubscriberLeft,
+  Transcoding,
+} from './live/events.js';
 export { EventStream, type EventStreamOptions } from './event-stream.js';
 export { Emitter, type EventMap } from './emitter.js';
 export type { WaitOptions } from './abort.js';

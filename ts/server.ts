@@ -3,6 +3,7 @@ import { checkSignal, checkString } from './check.js';
 import { deliver, Emitter, reportTo, warn } from './emitter.js';
 import { SluiceError } from './errors.js';
 import { dispatcher, type EventsDropped } from './events.js';
+import { createLive, receiveLive, type Live } from './live/live.js';
 import { native, type Delivery, type NativeServer } from './native.js';
 import { nativeServerOptions, type LocalCandidate, type ServerOptions } from './options.js';
 import { createRegistry, endRegistry, receive, type Registry } from './sfu/registry.js';
@@ -51,6 +52,9 @@ export class Server extends Emitter<ServerEvents> {
   /** Resolves when the server is closed; rejects if it could not be closed in order. */
   readonly closed: Promise<void>;
 
+  /** Live streams: WHIP, WHEP, LL-HLS, and what this program publishes and reads itself. */
+  readonly live: Live;
+
   readonly #native: NativeServer;
   readonly #byName = new Map<string, Registry>();
   readonly #byId = new Map<number, Registry>();
@@ -83,6 +87,7 @@ export class Server extends Emitter<ServerEvents> {
     this.#native = handle;
     this.candidates = handle.candidates();
     this.shards = handle.shards();
+    this.live = createLive(handle, (error) => this.#report(error));
     this.closed = new Promise((resolve) => {
       this.#ended = resolve;
     });
@@ -189,6 +194,7 @@ export class Server extends Emitter<ServerEvents> {
         const registry = this.#byId.get(id);
         return registry && ((event) => receive(registry, event));
       },
+      live: (event) => receiveLive(this.live, event),
       dropped: (event) => void deliver(this, 'eventsDropped', event),
       report: (error) => this.#report(error),
     });

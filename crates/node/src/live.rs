@@ -56,6 +56,8 @@ pub enum LiveFinish {
 pub struct LiveRequest {
     /// The method.
     pub method: String,
+    /// Where the handler stands.
+    pub prefix: String,
     /// The path behind the prefix.
     pub path: String,
     /// What stands behind the `?`.
@@ -90,6 +92,7 @@ impl NativeServer {
     ) -> napi::Result<PromiseRaw<'env, Option<LiveResponse>>> {
         let request = stream::LiveRequest {
             method: request.method,
+            prefix: request.prefix,
             path: request.path,
             query: request.query,
             headers: request.headers,

@@ -18,6 +18,8 @@ use crate::rooms::Rooms;
 pub struct LiveRequest {
     /// The method, in capitals.
     pub method: String,
+    /// What stands in front of `app/stream` in the URLs of this handler: `/live`.
+    pub prefix: String,
     /// The path behind the prefix, without a `/` in front: `app/stream/whip`.
     pub path: String,
     /// What stands behind the `?`.

@@ -1,0 +1,182 @@
+import type { ByType, Drift } from '../drift.js';
+import type * as Generated from '../native.js';
+import type { LiveCodec, StreamKey } from './media.js';
+
+/** What every event of a stream carries. */
+interface OfStream {
+  /** Which stream. */
+  readonly key: StreamKey;
+}
+
+/** A publisher holds the key. Comes once per publisher. */
+export interface PublishStarted extends OfStream {
+  /** The discriminant. */
+  readonly type: 'publishStarted';
+  /** Over what it came, for example `whip` or `application`. */
+  readonly protocol: string;
+  /** From where. */
+  readonly address?: string;
+  /** Who it is, by the authorizer's word. */
+  readonly identity?: string;
+}
+
+/** A publisher let the key go. Comes once per publisher. */
+export interface PublishEnded extends OfStream {
+  /** The discriminant. */
+  readonly type: 'publishEnded';
+  /** Why. */
+  readonly reason:
+    'completed' | 'disconnected' | 'malformed' | 'replaced' | 'idle' | 'rateLimited' | 'closed';
+  /** Frames it brought. */
+  readonly frames: number;
+  /** Bytes it brought. */
+  readonly bytes: number;
+}
+
+/** Where the stream's frames come from, or that they do not. */
+export interface SourceState extends OfStream {
+  /** The discriminant. */
+  readonly type: 'sourceState';
+  /** `resuming`: the publisher was lost, and the next one is waited for. */
+  readonly state: 'live' | 'resuming' | 'ended';
+  /** Whose turn it is: 1 for the stream's first publisher, one more for each that follows. */
+  readonly epoch: number;
+}
+
+/** The stream is over: its readers have what is left. */
+export interface StreamEnded extends OfStream {
+  /** The discriminant. */
+  readonly type: 'streamEnded';
+  /** Why. */
+  readonly reason: StreamEndReason;
+}
+
+/** Why there is nothing more to read. */
+export type StreamEndReason = 'completed' | 'publisherLost' | 'idle' | 'closed' | 'evicted';
+
+/** A reader came. */
+export interface SubscriberJoined extends OfStream {
+  /** The discriminant. */
+  readonly type: 'subscriberJoined';
+  /** Over what. */
+  readonly protocol: string;
+}
+
+/** A reader went. */
+export interface SubscriberLeft extends OfStream {
+  /** The discriminant. */
+  readonly type: 'subscriberLeft';
+  /** Over what. */
+  readonly protocol: string;
+  /** Frames it has read. */
+  readonly frames: number;
+}
+
+/** A reader was too slow and lost frames. */
+export interface SubscriberLagged extends OfStream {
+  /** The discriminant. */
+  readonly type: 'subscriberLagged';
+  /** Over what. */
+  readonly protocol: string;
+  /** Frames it will never see. */
+  readonly skipped: number;
+  /** How much time they are. */
+  readonly lostMs: number;
+}
+
+/** A reader was too slow for too long and is closed. */
+export interface SubscriberEvicted extends OfStream {
+  /** The discriminant. */
+  readonly type: 'subscriberEvicted';
+  /** Over what. */
+  readonly protocol: string;
+  /** Time it lost within the window of its policy. */
+  readonly lostMs: number;
+}
+
+/** The first recorder began, or the last one ended. */
+export interface Recording extends OfStream {
+  /** The discriminant. */
+  readonly type: 'recording';
+  /** It is recorded now. */
+  readonly active: boolean;
+}
+
+/** The first transcoder began, or the last one ended. */
+export interface Transcoding extends OfStream {
+  /** The discriminant. */
+  readonly type: 'transcoding';
+  /** It is transcoded now. */
+  readonly active: boolean;
+}
+
+/** A track is new, or is coded in another way from here on. */
+export interface CodecChanged extends OfStream {
+  /** The discriminant. */
+  readonly type: 'codecChanged';
+  /** Which track. */
+  readonly track: number;
+  /** Its codec; absent for one this version has no word for. */
+  readonly codec?: LiveCodec;
+  /** Its configuration's number, from 1. */
+  readonly revision: number;
+}
+
+/** A layer of this stream came or went. */
+export interface LayersChanged extends OfStream {
+  /** The discriminant. */
+  readonly type: 'layersChanged';
+  /** The names of all layers that are live. */
+  readonly layers: readonly string[];
+}
+
+/** A publisher sent more than it may; its turn ends. */
+export interface RateLimited extends OfStream {
+  /** The discriminant. */
+  readonly type: 'rateLimited';
+  /** The limit. */
+  readonly bytesPerSecond: number;
+}
+
+/** A publisher sent nothing for too long; the stream ends. */
+export interface StreamReaped extends OfStream {
+  /** The discriminant. */
+  readonly type: 'streamReaped';
+}
+
+/** Frames of a publisher were refused. At most one such event a second and stream. */
+export interface FrameRejected extends OfStream {
+  /** The discriminant. */
+  readonly type: 'frameRejected';
+  /** Why the newest was. */
+  readonly message: string;
+  /** How many since the last such event. */
+  readonly count: number;
+}
+
+/** Something that happened to a live stream. A later version may add types: ignore unknown ones. */
+export type LiveEvent =
+  | PublishStarted
+  | PublishEnded
+  | SourceState
+  | StreamEnded
+  | SubscriberJoined
+  | SubscriberLeft
+  | SubscriberLagged
+  | SubscriberEvicted
+  | Recording
+  | Transcoding
+  | CodecChanged
+  | LayersChanged
+  | RateLimited
+  | StreamReaped
+  | FrameRejected;
+
+/**
+ * Fails to compile, naming the event, when the types above differ from those that Rust generates.
+ *
+ * @internal
+ */
+export const noLiveDrift = (
+  difference: Drift<ByType<Exclude<Generated.LiveEvent, { type: 'authorize' }>>, ByType<LiveEvent>>,
+): never => difference;

@@ -1,0 +1,221 @@
+import { call, type WaitOptions } from '../abort.js';
+import { checkOptions, checkSignal, checkString } from '../check.js';
+import { deliver, Emitter, reportTo } from '../emitter.js';
+import type { LiveAccess, LiveEvent as NativeLiveEvent, NativeServer } from '../native.js';
+import { decide, type Authorizer } from './authorizer.js';
+import type { LiveEvent } from './events.js';
+import type { HandlerOptions, Respond } from './exchange.js';
+import { fetchHandler, type FetchHandler } from './fetch-handler.js';
+import type { LiveTrack, StreamKey } from './media.js';
+import { parseStreamKey } from './media.js';
+import { nodeHandler, type NodeHandler } from './node-handler.js';
+import { createPublishSession, type PublishSession } from './publish-session.js';
+import { createSubscription, type Subscription } from './subscription.js';
+
+/** The events of the live kernel: each {@link LiveEvent} by its `type`. */
+export type LiveEvents = { [E in LiveEvent as E['type']]: [event: E] };
+
+/** What the live kernel tells tools, apart from the application's own listeners. */
+export interface LiveObserverEvents {
+  /** Anything happened. */
+  event: [event: LiveEvent];
+}
+
+/** What comes in, measured over the last second. */
+export interface LiveQos {
+  /** Payload, 0 when frames stop. */
+  readonly bitsPerSecond: number;
+  /** Frames, 0 when they stop. */
+  readonly framesPerSecond: number;
+  /** Frames since the beginning. */
+  readonly frames: number;
+  /** Payload bytes since the beginning. */
+  readonly bytes: number;
+}
+
+/** A live stream as it is now. */
+export interface StreamInfo {
+  /** Its name. */
+  readonly key: StreamKey;
+  /** `idle`: a publisher holds the key and has sent nothing; `resuming`: the publisher was lost. */
+  readonly state: 'idle' | 'publishing' | 'resuming' | 'ended';
+  /** It is recorded. */
+  readonly recording: boolean;
+  /** It is transcoded. */
+  readonly transcoding: boolean;
+  /** Over what its publisher came. */
+  readonly protocol?: string;
+  /** Who its publisher is, by the authorizer's word. */
+  readonly identity?: string;
+  /** All tracks together. */
+  readonly qos: LiveQos;
+  /** Its tracks. */
+  readonly tracks: readonly { readonly track: LiveTrack; readonly qos: LiveQos }[];
+  /** Its readers; viewers in its room are not among them. */
+  readonly subscribers: number;
+  /** Seconds since its first frame. */
+  readonly ageSeconds?: number;
+  /** Bytes its ring keeps. */
+  readonly ringBytes: number;
+}
+
+/** Makes the live kernel's face; only its server does. */
+export let createLive: (native: NativeServer, report: (error: unknown) => void) => Live;
+
+/** Hands it an event; only its server does. */
+export let receiveLive: (live: Live, event: NativeLiveEvent) => void;
+
+/**
+ * Live streams: `server.live`. Publishers and players come over HTTP (WHIP, WHEP, LL-HLS) or are
+ * this very program.
+ *
+ * Clients of protocols are refused until `use()` names an authorizer. What the application itself
+ * publishes and reads needs none.
+ *
+ * @example
+ * ```ts
+ * server.live.use(allowAll);
+ * http.createServer(server.live.httpHandler()).listen(8080);
+ * // publish to /live/live/show/whip, play /live/live/show/whep or /live/live/show/index.m3u8
+ * ```
+ */
+export class Live extends Emitter<LiveEvents> {
+  /** A second emitter for tools: what they listen for does not mix with the application's. */
+  readonly observer: Emitter<LiveObserverEvents> = new Emitter();
+  readonly #native: NativeServer;
+  readonly #report: (error: unknown) => void;
+  #authorizer: Authorizer | undefined;
+
+  static {
+    createLive = (native, report) => new Live(native, report);
+    receiveLive = (live, event) => live.#receive(event);
+  }
+
+  private constructor(native: NativeServer, report: (error: unknown) => void) {
+    super();
+    this.#native = native;
+    this.#report = report;
+    reportTo(this, report);
+    reportTo(this.observer, report);
+  }
+
+  /** Names who decides what clients may do, in place of who decided before. */
+  use(authorizer: Authorizer): this {
+    if (typeof authorizer !== 'function') throw new TypeError('an authorizer is a function');
+    this.#authorizer = authorizer;
+    this.#native.liveAccess('listener' as LiveAccess).catch(this.#report);
+    return this;
+  }
+
+  /**
+   * Opens a namespace of streams: the keys that begin with `name/`. `live` is there from the
+   * beginning.
+   *
+   * @throws {@link SluiceError} `ERR_APP_ALREADY_REGISTERED` if it is open already.
+   */
+  async application(name: string, { signal }: WaitOptions = {}): Promise<void> {
+    checkString('name', name);
+    checkSignal(signal);
+    await call(() => this.#native.liveRegister(name), signal);
+  }
+
+  /**
+   * Publishes a stream from this program.
+   *
+   * @throws {@link SluiceError} `ERR_STREAM_ALREADY_PUBLISHING` if somebody else holds the key,
+   * `ERR_APP_NOT_FOUND` if there is no such application, `ERR_LIMIT` at a bound.
+   */
+  async publish(key: string, { signal }: WaitOptions = {}): Promise<PublishSession> {
+    const name = parseStreamKey(key);
+    checkSignal(signal);
+    const native = await call(
+      () => this.#native.livePublish(name),
+      signal,
+      (late) => void late.finish('disconnected' as never).catch(() => {}),
+    );
+    return createPublishSession(name, native);
+  }
+
+  /**
+   * Reads a stream in this program, from its newest keyframe on.
+   *
+   * @throws {@link SluiceError} `ERR_STREAM_NOT_FOUND` if nobody publishes it.
+   */
+  async subscribe(key: string, options: WaitOptions = {}): Promise<Subscription> {
+    const name = parseStreamKey(key);
+    checkOptions('options', options);
+    checkSignal(options.signal);
+    const native = await call(
+      () => this.#native.liveSubscribe(name),
+      options.signal,
+      (late) => void late.close().catch(() => {}),
+    );
+    return createSubscription(name, native, options);
+  }
+
+  /** All live streams. */
+  async streams({ signal }: WaitOptions = {}): Promise<readonly StreamInfo[]> {
+    checkSignal(signal);
+    return (await call(() => this.#native.liveStreams(), signal)) as unknown as StreamInfo[];
+  }
+
+  /**
+   * Ends a stream: its publisher is closed, its readers get what is left.
+   *
+   * @throws {@link SluiceError} `ERR_STREAM_NOT_FOUND` if there is none.
+   */
+  async end(key: string, { signal }: WaitOptions = {}): Promise<void> {
+    const name = parseStreamKey(key);
+    checkSignal(signal);
+    await call(() => this.#native.liveEndStream(name), signal);
+  }
+
+  /**
+   * Serves WHIP (RFC 9725), WHEP and LL-HLS below `<prefix>/:app/:stream/`: `whip`, `whep`,
+   * `index.m3u8`. For `node:http`, `node:http2` and express.
+   */
+  httpHandler(options: HandlerOptions = {}): NodeHandler {
+    return nodeHandler(this.#respond(options), this.#report);
+  }
+
+  /** The same for frameworks that speak `Request` and `Response`, as hono. */
+  fetchHandler(options: HandlerOptions = {}): FetchHandler {
+    return fetchHandler(this.#respond(options));
+  }
+
+  #respond({ prefix = '/live' }: HandlerOptions): Respond {
+    if (!/^(\/[\w.~-]+)*$/.test(prefix)) {
+      throw new RangeError(`prefix must be a path like /live, not ${JSON.stringify(prefix)}`);
+    }
+    return async ({ method, target, headers, body, address }) => {
+      const [path = '', query = ''] = target.split(/\?(.*)/s, 2);
+      if (!path.startsWith(`${prefix}/`)) return undefined;
+      const reply = await call(() =>
+        this.#native.liveRequest({
+          method,
+          prefix,
+          path: path.slice(prefix.length + 1),
+          query,
+          headers: headers.map(([name, value]) => [name, value]),
+          ...(body === undefined ? {} : { body }),
+          ...(address === undefined ? {} : { address }),
+        }),
+      );
+      return reply ?? undefined;
+    };
+  }
+
+  #receive(event: NativeLiveEvent): void {
+    if (event.type === 'authorize') {
+      void decide(this.#native, this.#authorizer, event, this.#report);
+      return;
+    }
+    // The keys are ours: the brand is only a type. `noLiveDrift` holds the rest to the same shape.
+    const told = event as unknown as LiveEvent;
+    (deliver as Deliver)(this, told.type, told);
+    deliver(this.observer, 'event', told);
+  }
+}
+
+/** `type` and event always belong together; TypeScript cannot see that through the union. */
+type Deliver = (live: object, type: string, event: LiveEvent) => boolean;
