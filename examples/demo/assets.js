@@ -2,16 +2,18 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { sendText } from './respond.js';
 
-/** The page's own files, and the browser module where the package keeps it. */
+/** The page's own files, the browser module where the package keeps it, and the player of HLS. */
 const FOLDERS = {
   page: new URL('./public/', import.meta.url),
   sluice: new URL('./', import.meta.resolve('sluice/browser')),
+  hls: new URL('./', import.meta.resolve('hls.js')),
 };
 
 /** @type {Readonly<Record<string, string>>} */
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
   '.map': 'application/json',

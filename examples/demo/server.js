@@ -2,7 +2,8 @@
  * A video meeting on Sluice: rooms in the browser, WHIP and WHEP for everything else.
  *
  * Environment: HOST (127.0.0.1), PORT (8080), SFU_UDP_PORT (3478), SFU_BIND_ADDRESS,
- * SFU_ANNOUNCED_ADDRESSES (default: the addresses of the interfaces in use).
+ * SFU_ANNOUNCED_ADDRESSES (default: the addresses of the interfaces in use), LIVE_SECRET or
+ * LIVE_ALLOW_ALL=1 (the default on a loopback host): who may publish and play below `/live`.
  */
 import { createServer } from 'node:http';
 import { Server, optionsFromEnv } from 'sluice';
@@ -11,6 +12,7 @@ import { sendJson, sendText } from './respond.js';
 import { Rooms } from './rooms.js';
 import { signal } from './signal.js';
 import { sendAsset } from './assets.js';
+import { openLive } from './live.js';
 import { Whip } from './whip.js';
 
 const host = process.env['HOST'] ?? '127.0.0.1';
@@ -19,6 +21,7 @@ const port = Number(process.env['PORT'] ?? 8080);
 const sfu = await Server.start({ ...optionsFromEnv(), tcp: true });
 const rooms = new Rooms(sfu);
 const whip = new Whip(rooms);
+const live = openLive(sfu);
 const sockets = new WebSocketServer({ noServer: true, maxPayload: 256 * 1024 });
 
 const http = createServer((request, response) => {
@@ -44,6 +47,7 @@ async function route(request, response) {
     }
     if (rest.length > 0) return sendText(response, 404, 'not found');
   }
+  if (top === 'live' && rest.length > 0) return live.handler(request, response);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return sendText(response, 405, 'method not allowed', { Allow: 'GET, HEAD' });
   }
@@ -51,6 +55,11 @@ async function route(request, response) {
   if (top === 'rooms' && name !== '') {
     if (wantsJson) return sendJson(response, await rooms.describe(name));
     return sendAsset(response, 'page', 'room.html');
+  }
+  if (pathname === '/live') {
+    return wantsJson
+      ? sendJson(response, await live.list())
+      : sendAsset(response, 'page', 'live.html');
   }
   if (pathname === '/rooms') return sendJson(response, rooms.list());
   if (pathname === '/metrics') {
@@ -62,7 +71,7 @@ async function route(request, response) {
     return sendJson(response, { status: 'ok', uptimeSeconds: Math.round(process.uptime()) });
   }
   if (pathname === '/') return sendAsset(response, 'page', 'lobby.html');
-  if (top === 'page' || top === 'sluice')
+  if (top === 'page' || top === 'sluice' || top === 'hls')
     return sendAsset(response, top, [name, ...rest].join('/'));
   return sendText(response, 404, 'not found');
 }

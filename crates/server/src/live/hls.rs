@@ -9,7 +9,7 @@ use sluice_live::{
     AccessRequest, Action, AdmissionId, Next, Protocol, StreamError, SubscribeOptions,
     SubscriptionId,
 };
-use sluice_media::{CodecConfig, Frame, Parameters, StreamKey, TrackId};
+use sluice_media::{CodecConfig, Frame, MediaKind, Parameters, StreamKey, TrackId};
 use sluice_mux::fmp4::Track;
 use sluice_mux::hls::{
     MediaPlaylist, PlaylistAnswer, PlaylistOptions, Query, Resource, ResourceAnswer, Variant,
@@ -37,6 +37,8 @@ pub(super) struct Packager {
     held_since: Option<Instant>,
     parked: Vec<Parked>,
     asked_at: Instant,
+    /// When the newest picture came that a segment may begin with.
+    keyframe_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -207,6 +209,7 @@ impl Live {
             held_since: None,
             parked: Vec::new(),
             asked_at: now,
+            keyframe_at: None,
         };
         self.packagers.insert(key.clone(), packager);
         self.packagers_due.get_or_insert(now + PACKAGER_TICK);
@@ -293,7 +296,7 @@ impl Live {
     }
 
     /// Refuses who waited too long, and lets go of playlists that nobody asks for.
-    pub(super) fn packagers_on_time(&mut self, now: Instant) {
+    pub(super) fn packagers_on_time(&mut self, now: Instant, rooms: &mut Rooms) {
         if self.packagers_due.is_some_and(|due| due > now) {
             return;
         }
@@ -304,6 +307,17 @@ impl Live {
                 packager.collect();
             }
             packager.answer_parked(now);
+        }
+        // Browsers send no keyframe unasked, and segments begin with one.
+        let wanting = self.packagers.iter().filter(|(_, packager)| {
+            let at = packager.keyframe_at;
+            at.is_some_and(|at| now >= at + KEYFRAME_GRID) && packager.subscription.is_some()
+        });
+        let sessions: Vec<_> = wanting
+            .filter_map(|(key, _)| self.engine.stream(key)?.session())
+            .collect();
+        for session in sessions {
+            self.request_keyframe(now, rooms, session);
         }
         let idle: Vec<StreamKey> = self
             .packagers
@@ -331,6 +345,9 @@ impl Packager {
         {
             lane.rate = Some(frame.pts.rate());
             self.tracks_changed = true;
+        }
+        if frame.keyframe && frame.codec.kind() == MediaKind::Video {
+            self.keyframe_at = Some(now);
         }
         if !self.tracks_changed && self.held.is_empty() {
             self.segmenter.handle_frame(frame, wall);
@@ -395,6 +412,12 @@ impl Packager {
         }
         match what {
             Wanted::Index => None,
+            // Players that know nothing of parts take an empty list for an error.
+            Wanted::Playlist(_, query)
+                if query.msn.is_none() && !self.has_segment() && waited < INDEX_WAIT =>
+            {
+                None
+            }
             Wanted::Playlist(_, query) => match self.playlist.playlist(*query, waited) {
                 PlaylistAnswer::Ready(text) => Some(playlist(text)),
                 PlaylistAnswer::Wait => None,
@@ -408,6 +431,12 @@ impl Packager {
                 ResourceAnswer::TimedOut => Some(late()),
             },
         }
+    }
+
+    /// Whether a complete segment is listed.
+    fn has_segment(&self) -> bool {
+        let begun = self.playlist.position().is_some_and(|at| at.msn > 0);
+        begun || self.playlist.is_ended()
     }
 
     fn index(&self, waited: Duration) -> Option<LiveResponse> {
@@ -549,6 +578,8 @@ const HOLD: Duration = Duration::from_millis(300);
 const MAX_HELD: usize = 1024;
 /// How long the first playlist of a stream may take to come.
 const INDEX_WAIT: Duration = Duration::from_secs(5);
+/// How long after one keyframe the publisher is asked for the next, while somebody plays.
+const KEYFRAME_GRID: Duration = Duration::from_millis(950);
 /// A playlist that nobody has asked for that long is made no longer.
 const IDLE: Duration = Duration::from_secs(30);
 const PACKAGER_TICK: Duration = Duration::from_millis(100);

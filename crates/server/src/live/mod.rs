@@ -127,7 +127,7 @@ impl Live {
             self.engine.handle_timeout(now);
         }
         self.halls_on_time(now, rooms);
-        self.packagers_on_time(now);
+        self.packagers_on_time(now, rooms);
         self.wish_on_time(now, rooms);
         // What one output causes may cause others; the bound is against a loop of our own making.
         for _ in 0..MAX_OUTPUTS {
