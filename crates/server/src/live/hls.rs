@@ -273,7 +273,7 @@ impl Live {
         loop {
             match self.engine.read(now, subscription) {
                 Next::Config { track, config, .. } => packager.configure(track, config),
-                Next::Frame(frame) => packager.take(now, frame, expected, wall),
+                Next::Frame(frame) => packager.take(now, frame),
                 // The segmenter sees the jump in the next frame.
                 Next::Lagged { .. } | Next::Discontinuity { .. } => {}
                 Next::Ended(_) => {
@@ -287,6 +287,9 @@ impl Live {
                 }
                 _ => break,
             }
+        }
+        if packager.is_ready(now, expected) {
+            packager.release(wall);
         }
         packager.collect();
         packager.answer_parked(now);
@@ -339,7 +342,7 @@ impl Packager {
         self.tracks_changed |= rate.is_some();
     }
 
-    fn take(&mut self, now: Instant, frame: &Frame, expected: usize, wall: i64) {
+    fn take(&mut self, now: Instant, frame: &Frame) {
         if let Some(lane) = self.tracks.get_mut(&frame.track)
             && lane.rate != Some(frame.pts.rate())
         {
@@ -349,17 +352,20 @@ impl Packager {
         if frame.keyframe && frame.codec.kind() == MediaKind::Video {
             self.keyframe_at = Some(now);
         }
-        if !self.tracks_changed && self.held.is_empty() {
-            self.segmenter.handle_frame(frame, wall);
-            return;
-        }
-        // An init segment that lacks the sound which begins a moment later would be followed by another.
-        self.held.push_back(frame.clone());
-        let since = *self.held_since.get_or_insert(now);
+        self.held_since.get_or_insert(now);
+        // Players compare the dates of segments: all are by our clock, whatever the publisher's shows.
+        self.held.push_back(Frame {
+            captured_micros: None,
+            ..frame.clone()
+        });
+    }
+
+    /// An init segment that lacks the sound which begins a moment later would be followed by another.
+    fn is_ready(&self, now: Instant, expected: usize) -> bool {
         let known = self.tracks.values().filter(|lane| lane.rate.is_some());
-        if known.count() >= expected || now >= since + HOLD || self.held.len() >= MAX_HELD {
-            self.release(wall);
-        }
+        !self.tracks_changed
+            || known.count() >= expected
+            || self.held_since.is_some_and(|since| now >= since + HOLD)
     }
 
     fn release(&mut self, wall: i64) {
@@ -380,8 +386,12 @@ impl Packager {
                 tracing::warn!(%error, "a stream cannot be packaged");
             }
         }
+        // A backlog came earlier than now, each frame by as much as it lies before the newest.
+        let newest = self.held.iter().map(|frame| frame.dts).max();
         for frame in std::mem::take(&mut self.held) {
-            self.segmenter.handle_frame(&frame, wall);
+            let age = newest.map(|newest| newest.saturating_since(frame.dts));
+            let age = i64::try_from(age.unwrap_or_default().as_micros()).unwrap_or_default();
+            self.segmenter.handle_frame(&frame, wall - age);
         }
     }
 
@@ -575,7 +585,6 @@ const MAX_PARKED: usize = 10_000;
 const NEW: Duration = Duration::from_secs(1);
 /// How long the first frames wait for a track that was not announced yet.
 const HOLD: Duration = Duration::from_millis(300);
-const MAX_HELD: usize = 1024;
 /// How long the first playlist of a stream may take to come.
 const INDEX_WAIT: Duration = Duration::from_secs(5);
 /// How long after one keyframe the publisher is asked for the next, while somebody plays.
