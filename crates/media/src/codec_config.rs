@@ -182,6 +182,24 @@ pub enum Parameters {
     Audio(AudioParameters),
 }
 
+impl Parameters {
+    /// Those of pictures, where it is of pictures.
+    pub const fn video(&self) -> Option<VideoParameters> {
+        match self {
+            Self::Video(video) => Some(*video),
+            Self::Audio(_) => None,
+        }
+    }
+
+    /// Those of sound, where it is of sound.
+    pub const fn audio(&self) -> Option<AudioParameters> {
+        match self {
+            Self::Audio(audio) => Some(*audio),
+            Self::Video(_) => None,
+        }
+    }
+}
+
 /// What is known of a video track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VideoParameters {

@@ -51,10 +51,9 @@ mod tests {
             ([0x49, 0x44, 0x33, 0x03], None),
         ] {
             let config = configuration(&header);
-            let told = config.map(|config| match config.parameters {
-                Parameters::Audio(audio) => (audio.sample_rate, audio.channels),
-                Parameters::Video(_) => (0, 0),
-            });
+            let told = config
+                .and_then(|config| config.parameters.audio())
+                .map(|audio| (audio.sample_rate, audio.channels));
             assert_eq!(told, expected, "{header:x?}");
         }
     }

@@ -238,16 +238,18 @@ fn size_with_references(bits: &mut Bits<'_>) -> Option<Option<(u32, u32)>> {
     Some(size)
 }
 
-/// `color_space` in the numbers of ISO/IEC 23091-2.
+/// `color_space` as the matrix of ISO/IEC 23091-2. It does not tell primaries and transfer: HDR is BT.2020 here too.
 const fn color(space: u32) -> [u8; 3] {
-    match space {
-        1 | 3 => [6, 6, 6],
-        2 => [1, 1, 1],
-        4 => [7, 7, 7],
-        5 => [9, 14, 9],
-        RGB => [1, 13, 0],
-        _ => UNSPECIFIED,
-    }
+    let [primaries, transfer, unknown] = UNSPECIFIED;
+    let matrix = match space {
+        1 | 3 => 6,
+        2 => 1,
+        4 => 7,
+        5 => 9,
+        RGB => 0,
+        _ => unknown,
+    };
+    [primaries, transfer, matrix]
 }
 
 const RGB: u32 = 7;
