@@ -64,7 +64,8 @@ fn nal_units<'a>(
     let sets = &facts.parameter_sets;
     AccessUnit {
         keyframe: facts.keyframe,
-        discardable: facts.discardable,
+        // An IDR picture of `nal_ref_idc` 0 is forbidden, and whoever sends it means the IDR.
+        discardable: facts.discardable && !facts.keyframe,
         intact: !data.is_empty() && units.is_intact(),
         config: (!sets.is_empty())
             .then(|| CodecConfig::from_parameter_sets(codec, sets).ok())

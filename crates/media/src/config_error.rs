@@ -34,6 +34,11 @@ pub enum ConfigError {
         /// In samples per second.
         found: u32,
     },
+    /// Configurations of this audio object type are read but not made.
+    ObjectType {
+        /// ISO/IEC 14496-3 table 1.17.
+        found: u8,
+    },
     /// The number of channels has no standard layout in this codec.
     Channels {
         /// How many were asked for.
@@ -63,6 +68,9 @@ impl fmt::Display for ConfigError {
             Self::Malformed => f.write_str("the codec configuration is malformed"),
             Self::SampleRate { found } => {
                 write!(f, "{found} samples per second cannot be configured")
+            }
+            Self::ObjectType { found } => {
+                write!(f, "no configuration is made of audio object type {found}")
             }
             Self::Channels { found } => write!(f, "{found} channels cannot be configured"),
             Self::UnsupportedCodec { codec } => {

@@ -16,6 +16,8 @@ pub struct ParameterSets {
     /// By type and id.
     sets: Vec<((u8, u32), Bytes)>,
     changed: bool,
+    /// What was given last.
+    config: Option<CodecConfig>,
 }
 
 impl ParameterSets {
@@ -25,6 +27,7 @@ impl ParameterSets {
             codec,
             sets: Vec::new(),
             changed: false,
+            config: None,
         }
     }
 
@@ -40,6 +43,11 @@ impl ParameterSets {
         let units: Vec<&Bytes> = self.sets.iter().map(|(_, unit)| unit).collect();
         let config = CodecConfig::from_parameter_sets(self.codec, &units).ok()?;
         self.changed = false;
+        // Two sets of one id in an access unit change places each time.
+        if self.config.as_ref() == Some(&config) {
+            return None;
+        }
+        self.config = Some(config.clone());
         Some(config)
     }
 

@@ -65,12 +65,18 @@ impl AudioSpecificConfig {
         read(&mut Bits::new(record)).ok_or(ConfigError::Malformed)
     }
 
-    /// Writes the record: hierarchical signalling for spectral band replication (§1.6.5.2). A program config element
-    /// is not kept, so a configuration that was read with one cannot be written.
+    /// Writes the record: hierarchical signalling for spectral band replication (§1.6.5.2). Of object types beyond 4
+    /// and of program config elements not everything is kept, so configurations with them cannot be written.
     ///
     /// # Errors
-    /// When `channel_configuration` is 0 or takes more than four bits, or a rate more than 24 bits.
+    /// When `object_type` is not 1 to 4, `channel_configuration` is 0 or takes more than four bits, or a rate is 0 or
+    /// takes more than 24 bits.
     pub fn to_bytes(&self) -> Result<Bytes, ConfigError> {
+        if !(1..=4).contains(&self.object_type) {
+            return Err(ConfigError::ObjectType {
+                found: self.object_type,
+            });
+        }
         if !(1..16).contains(&self.channel_configuration) {
             return Err(ConfigError::Channels {
                 found: self.channels,
@@ -132,7 +138,7 @@ fn read(bits: &mut Bits<'_>) -> Option<AudioSpecificConfig> {
     let mut parametric_stereo = object_type == PS;
     if matches!(object_type, SBR | PS) {
         sbr_sample_rate = Some(read_sample_rate(bits)?);
-        object_type = read_object_type(bits)?;
+        object_type = read_object_type(bits).filter(|core| !matches!(*core, SBR | PS))?;
     }
     let signalled = sbr_sample_rate.is_some();
     let mut channels = channels_of(channel_configuration);
