@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::nal::{Role, push_unit, role};
+use crate::nal::{MAX_SETS, Role, push_unit, role};
 use crate::{Codec, CodecConfig, NalUnits, inspect_access_unit};
 
 /// An access unit taken out of a byte stream.
@@ -129,9 +129,6 @@ pub(crate) fn without_trailing_zeros(unit: &[u8]) -> &[u8] {
 }
 
 pub(crate) const START_CODE: [u8; 3] = [0, 0, 1];
-
-/// Above what encoders send, and a bound on what an access unit of nothing but sets can make us keep.
-const MAX_SETS: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use crate::opus::OpusHead;
 use crate::vpcc::VpRecord;
-use crate::{AudioSpecificConfig, Codec, ConfigError, av1, codec_string, h264, h265, vpcc};
+use crate::{
+    AudioSpecificConfig, Codec, ConfigError, VideoFormat, av1, codec_string, h264, h265, vpcc,
+};
 
 /// A track's decoder configuration in the form MP4 carries, and what it says.
 ///
@@ -129,6 +131,11 @@ impl CodecConfig {
             _ => Vec::new(),
         };
         sets.into_iter()
+    }
+
+    /// Profile, level and samples of pictures; `None` for sound and for codecs that are not looked into.
+    pub fn video_format(&self) -> Option<VideoFormat> {
+        VideoFormat::of(self)
     }
 
     /// What HTML's `codecs`, HLS's `CODECS` and DASH's `@codecs` call it (RFC 6381 §3.3 and the codec's own binding),

@@ -45,6 +45,7 @@ mod stream_key;
     )
 )]
 mod timestamp;
+mod video_format;
 mod vp8;
 mod vp9;
 mod vpcc;
@@ -67,3 +68,4 @@ pub use parameter_sets::ParameterSets;
 pub use ring::{Cursor, Item, Read, Ring, RingLimits};
 pub use stream_key::{Part, StreamKey, StreamKeyError};
 pub use timestamp::Timestamp;
+pub use video_format::{ChromaFormat, VideoFormat};

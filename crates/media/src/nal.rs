@@ -102,6 +102,18 @@ pub(crate) struct Facts<'a> {
     pub(crate) parameter_sets: Vec<&'a [u8]>,
 }
 
+impl<'a> Facts<'a> {
+    /// Sets above [`MAX_SETS`] are left out.
+    pub(crate) fn push_set(&mut self, unit: &'a [u8]) {
+        if self.parameter_sets.len() < MAX_SETS {
+            self.parameter_sets.push(unit);
+        }
+    }
+}
+
+/// Above what encoders send in an access unit, and a bound on what one of nothing but sets can make us keep.
+pub(crate) const MAX_SETS: usize = 64;
+
 /// What becomes of a unit in the form of our frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {

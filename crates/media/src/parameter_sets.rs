@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::h265::{self, H265Sps};
-use crate::nal::{Role, role};
+use crate::nal::{MAX_SETS, Role, role};
 use crate::{Bits, Codec, CodecConfig, H264Sps, h264};
 
 /// The newest parameter sets of each id of an H.264 or H.265 source (RTP, MPEG-TS, a byte stream), which may send them
@@ -96,7 +96,6 @@ impl ParameterSets {
     }
 }
 
-const MAX_SETS: usize = 64;
 const MAX_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]

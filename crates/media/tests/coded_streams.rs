@@ -9,9 +9,10 @@ mod streams;
 
 use bytes::Bytes;
 use sluice_media::{
-    AccessUnitSplitter, AdtsSplitter, AudioParameters, Codec, CodecConfig, NalAccessUnit, OpusHead,
-    ParameterSets, Parameters, VideoParameters, adts_header, av1_from_low_overhead,
-    av1_to_low_overhead, from_annex_b, inspect_access_unit, opus_packet_samples, to_annex_b,
+    AccessUnitSplitter, AdtsSplitter, AudioParameters, ChromaFormat, Codec, CodecConfig,
+    NalAccessUnit, OpusHead, ParameterSets, Parameters, VideoParameters, adts_header,
+    av1_from_low_overhead, av1_to_low_overhead, from_annex_b, inspect_access_unit,
+    opus_packet_samples, to_annex_b,
 };
 
 /// A stream and what ffmpeg says of it.
@@ -207,6 +208,65 @@ fn records_of_parameter_sets_are_those_of_ffmpeg() {
         let parsed = CodecConfig::parse(stream.codec, config.record.clone());
         assert_eq!(parsed, Ok(config), "{}", stream.file);
     }
+}
+
+#[test]
+fn formats_are_those_of_the_pixel_formats() {
+    use ChromaFormat::{Yuv420, Yuv444};
+    let expected = [
+        (66, 40, 8, Yuv420),
+        (100, 31, 8, Yuv420),
+        (110, 12, 10, Yuv420),
+        (244, 13, 8, Yuv444),
+        (100, 21, 8, Yuv420),
+        (1, 90, 8, Yuv420),
+        (2, 120, 10, Yuv420),
+        (4, 60, 8, Yuv444),
+        (1, 60, 8, Yuv420),
+    ];
+    for (stream, expected) in NAL_STREAMS.iter().zip(expected) {
+        assert_eq!(format(&config(stream)), expected, "{}", stream.file);
+    }
+    for (codec, data, expected) in [
+        (
+            Codec::Vp8,
+            streams::ivf("vp8-322x182.ivf").remove(0),
+            (0, 20, 8, Yuv420),
+        ),
+        (
+            Codec::Vp9,
+            streams::ivf("vp9-322x182.ivf").remove(0),
+            (0, 20, 8, Yuv420),
+        ),
+        (
+            Codec::Vp9,
+            streams::ivf("vp9-444-10-320x180.ivf").remove(0),
+            (3, 20, 10, Yuv444),
+        ),
+        (
+            Codec::Av1,
+            streams::temporal_units("av1-svt-854x480.obu").remove(0),
+            (0, 4, 8, Yuv420),
+        ),
+        (
+            Codec::Av1,
+            streams::temporal_units("av1-444-10-320x180.obu").remove(0),
+            (1, 0, 10, Yuv444),
+        ),
+    ] {
+        let config = inspect_access_unit(codec, &data).config.unwrap();
+        assert_eq!(format(&config), expected, "{codec:?}");
+    }
+}
+
+fn format(config: &CodecConfig) -> (u8, u8, u8, ChromaFormat) {
+    let format = config.video_format().unwrap();
+    (
+        format.profile,
+        format.level,
+        format.bit_depth,
+        format.chroma,
+    )
 }
 
 #[test]

@@ -72,6 +72,9 @@ pub(crate) struct Av1Record {
     pub(crate) level: u8,
     pub(crate) high_tier: bool,
     pub(crate) bit_depth: u8,
+    pub(crate) monochrome: bool,
+    /// Horizontal and vertical.
+    pub(crate) subsampling: (bool, bool),
     /// The first of its sequence headers.
     pub(crate) sequence: Option<SequenceHeader>,
 }
@@ -101,6 +104,8 @@ impl Av1Record {
                 0b11 => 12,
                 _ => 8,
             },
+            monochrome: flags & 0x10 != 0,
+            subsampling: (flags & 0x08 != 0, flags & 0x04 != 0),
             sequence,
         })
     }

@@ -25,7 +25,7 @@ pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
                 referenced |= header & REF_IDC != 0;
                 facts.keyframe |= kind == IDR;
             }
-            kind if is_parameter_set(kind) => facts.parameter_sets.push(unit),
+            kind if is_parameter_set(kind) => facts.push_set(unit),
             _ => {}
         }
     }

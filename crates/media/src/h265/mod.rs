@@ -25,7 +25,7 @@ pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
                 referenced |= kind >= IRAP_FIRST || kind & 0x01 != 0;
                 facts.keyframe |= (IRAP_FIRST..=IRAP_LAST).contains(&kind);
             }
-            kind if is_parameter_set(kind) => facts.parameter_sets.push(unit),
+            kind if is_parameter_set(kind) => facts.push_set(unit),
             _ => {}
         }
     }
