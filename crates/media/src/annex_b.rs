@@ -54,9 +54,12 @@ impl<'a> Iterator for AnnexBUnits<'a> {
 /// Takes one access unit of H.264 or H.265 out of the byte stream format; an access unit per call, see
 /// [`AccessUnitSplitter`](crate::AccessUnitSplitter) for streams. `None` for other codecs, and when there is no unit.
 pub fn from_annex_b(codec: Codec, data: &[u8]) -> Option<NalAccessUnit> {
+    if !matches!(codec, Codec::H264 | Codec::H265) {
+        return None;
+    }
     let mut assembly = Assembly::default();
     for unit in AnnexBUnits::new(data) {
-        assembly.push(codec, unit)?;
+        assembly.push(codec, unit);
     }
     let unit = assembly.finish();
     (!unit.data.is_empty() || !unit.parameter_sets.is_empty()).then_some(unit)
@@ -92,17 +95,16 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// `None` for codecs without NAL units. Parameter sets above [`MAX_SETS`] are left out.
-    pub(crate) fn push(&mut self, codec: Codec, unit: &[u8]) -> Option<()> {
-        match role(codec, unit)? {
-            Role::Slice | Role::Other => push_unit(&mut self.data, unit),
-            Role::ParameterSet if self.parameter_sets.len() < MAX_SETS => {
+    /// Units without a whole header, and parameter sets above [`MAX_SETS`], are left out.
+    pub(crate) fn push(&mut self, codec: Codec, unit: &[u8]) {
+        match role(codec, unit) {
+            Some(Role::Slice | Role::Other) => push_unit(&mut self.data, unit),
+            Some(Role::ParameterSet) if self.parameter_sets.len() < MAX_SETS => {
                 self.set_bytes = self.set_bytes.saturating_add(unit.len());
                 self.parameter_sets.push(Bytes::copy_from_slice(unit));
             }
-            Role::ParameterSet | Role::Unwanted => {}
+            Some(Role::ParameterSet | Role::Unwanted) | None => {}
         }
-        Some(())
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -177,6 +179,13 @@ mod tests {
         let unit = from_annex_b(Codec::H265, &data).unwrap();
         assert_eq!(unit.data, [0, 0, 0, 3, 38, 1, 4].as_slice());
         assert_eq!(unit.parameter_sets.len(), 3);
+        let cut = stream(&[&[38], &[38, 1, 4]]);
+        let unit = from_annex_b(Codec::H265, &cut).unwrap();
+        assert_eq!(
+            unit.data,
+            [0, 0, 0, 3, 38, 1, 4].as_slice(),
+            "half a header"
+        );
         assert_eq!(from_annex_b(Codec::Vp8, &data), None);
         assert_eq!(from_annex_b(Codec::H264, b"no start code"), None);
     }

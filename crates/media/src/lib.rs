@@ -15,6 +15,7 @@ mod access_unit;
 mod access_unit_splitter;
 mod annex_b;
 mod av1;
+mod bit_writer;
 mod bits;
 mod codec;
 mod codec_config;

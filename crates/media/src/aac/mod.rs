@@ -6,6 +6,7 @@ pub use adts::{AdtsHeader, AdtsSplitter, AdtsUnit, adts_header};
 
 use bytes::Bytes;
 
+use crate::bit_writer::BitWriter;
 use crate::{AudioParameters, Bits, ConfigError};
 
 /// What an `AudioSpecificConfig` says.
@@ -84,19 +85,19 @@ impl AudioSpecificConfig {
         }
         let mut out = BitWriter::default();
         if let Some(rate) = self.sbr_sample_rate {
-            out.object_type(if self.parametric_stereo { PS } else { SBR });
-            out.sample_rate(self.sample_rate)?;
+            write_object_type(&mut out, if self.parametric_stereo { PS } else { SBR });
+            write_sample_rate(&mut out, self.sample_rate)?;
             out.number(self.channel_configuration.into(), 4);
-            out.sample_rate(rate)?;
-            out.object_type(self.object_type);
+            write_sample_rate(&mut out, rate)?;
+            write_object_type(&mut out, self.object_type);
         } else {
-            out.object_type(self.object_type);
-            out.sample_rate(self.sample_rate)?;
+            write_object_type(&mut out, self.object_type);
+            write_sample_rate(&mut out, self.sample_rate)?;
             out.number(self.channel_configuration.into(), 4);
         }
         out.number(self.short_frames.into(), 1);
         out.number(0, 2); // dependsOnCoreCoder, extensionFlag
-        Ok(out.into_bytes())
+        Ok(out.into_bytes().into())
     }
 
     /// Samples that one access unit decodes to, at the rate of [`AudioParameters::sample_rate`].
@@ -249,52 +250,26 @@ fn program_channels(bits: &mut Bits<'_>) -> Option<u8> {
     u8::try_from(channels).ok()
 }
 
-#[derive(Debug, Default)]
-struct BitWriter {
-    bytes: Vec<u8>,
-    used: u32,
+fn write_object_type(out: &mut BitWriter, kind: u8) {
+    match kind.checked_sub(32) {
+        Some(escaped) => {
+            out.number(ESCAPED_TYPE, 5);
+            out.number(escaped.into(), 6);
+        }
+        None => out.number(kind.into(), 5),
+    }
 }
 
-impl BitWriter {
-    fn number(&mut self, value: u32, width: u32) {
-        for shift in (0..width).rev() {
-            let bit = u8::from(value.checked_shr(shift).unwrap_or_default() & 1 != 0);
-            if self.used == 0 {
-                self.bytes.push(0);
-                self.used = 8;
-            }
-            self.used = self.used.saturating_sub(1);
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= bit.checked_shl(self.used).unwrap_or_default();
-            }
-        }
+fn write_sample_rate(out: &mut BitWriter, rate: u32) -> Result<(), ConfigError> {
+    if let Some(index) = sample_rate_index(rate) {
+        out.number(index.into(), 4);
+    } else if (1..1 << 24).contains(&rate) {
+        out.number(ESCAPED_RATE, 4);
+        out.number(rate, 24);
+    } else {
+        return Err(ConfigError::SampleRate { found: rate });
     }
-
-    fn object_type(&mut self, kind: u8) {
-        match kind.checked_sub(32) {
-            Some(escaped) => {
-                self.number(ESCAPED_TYPE, 5);
-                self.number(escaped.into(), 6);
-            }
-            None => self.number(kind.into(), 5),
-        }
-    }
-
-    fn sample_rate(&mut self, rate: u32) -> Result<(), ConfigError> {
-        if let Some(index) = sample_rate_index(rate) {
-            self.number(index.into(), 4);
-        } else if (1..1 << 24).contains(&rate) {
-            self.number(ESCAPED_RATE, 4);
-            self.number(rate, 24);
-        } else {
-            return Err(ConfigError::SampleRate { found: rate });
-        }
-        Ok(())
-    }
-
-    fn into_bytes(self) -> Bytes {
-        self.bytes.into()
-    }
+    Ok(())
 }
 
 /// `samplingFrequencyIndex` of a rate that has one (table 1.18).

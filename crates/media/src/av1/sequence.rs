@@ -178,3 +178,76 @@ fn small(bits: &mut Bits<'_>, width: u32) -> Option<u8> {
 
 /// Primaries of BT.709, the transfer of sRGB, no matrix: 4:4:4 by definition.
 const SRGB: [u8; 3] = [1, 13, 0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bit_writer::BitWriter;
+
+    #[test]
+    fn operating_points_timing_and_tools_are_passed_over() {
+        let mut out = BitWriter::default();
+        out.numbers(&[(2, 3), (0, 1), (0, 1)]); // profile, still, reduced
+        out.numbers(&[(1, 1), (1, 32), (50, 32), (1, 1)]);
+        out.golomb(0); // num_ticks_per_picture_minus_1
+        out.numbers(&[(1, 1), (9, 5), (1, 32), (0, 5), (0, 5)]); // decoder model with delays of ten bits
+        out.numbers(&[(1, 1), (1, 5)]); // display delay, two operating points
+        out.numbers(&[
+            (0, 12),
+            (13, 5),
+            (1, 1),
+            (1, 1),
+            (0, 10),
+            (0, 10),
+            (0, 1),
+            (1, 1),
+            (3, 4),
+        ]);
+        out.numbers(&[(0, 12), (5, 5), (0, 1), (0, 1)]);
+        out.numbers(&[(11, 4), (10, 4), (4_095, 12), (1_079, 11)]); // size
+        out.numbers(&[(1, 1), (0, 7), (0, 3)]); // frame ids, superblocks and filters
+        out.numbers(&[(0, 4), (1, 1), (0, 2)]); // order hint
+        out.numbers(&[(0, 1), (1, 1), (0, 1), (1, 1), (6, 3), (0, 3)]); // screen content, hint bits
+        out.numbers(&[(1, 1), (1, 1), (0, 1), (1, 1), (9, 8), (16, 8), (9, 8)]); // twelve bits, BT.2020 PQ
+        out.numbers(&[(1, 1), (1, 1), (0, 1), (0, 1), (1, 1)]); // full range, 4:2:2
+        let bytes = out.into_bytes();
+        let header = SequenceHeader::parse(&bytes).unwrap();
+        let color = ColorConfig {
+            bit_depth: 12,
+            monochrome: false,
+            subsampling: (true, false),
+            sample_position: 0,
+            full_range: true,
+            description: [9, 16, 9],
+        };
+        let expected = SequenceHeader {
+            profile: 2,
+            level: 13,
+            high_tier: true,
+            reduced_still_picture: false,
+            width: 4_096,
+            height: 1_080,
+            color,
+        };
+        assert_eq!(header, expected);
+    }
+
+    #[test]
+    fn a_reduced_header_of_a_still_picture_is_read() {
+        let mut out = BitWriter::default();
+        out.numbers(&[
+            (0, 3),
+            (1, 1),
+            (1, 1),
+            (4, 5),
+            (7, 4),
+            (7, 4),
+            (199, 8),
+            (99, 8),
+        ]);
+        out.numbers(&[(0, 3), (0, 3), (0, 1), (1, 1), (0, 1), (0, 1), (0, 1)]);
+        let header = SequenceHeader::parse(&out.into_bytes()).unwrap();
+        assert!(header.reduced_still_picture && header.color.monochrome);
+        assert_eq!((header.width, header.height, header.level), (200, 100, 4));
+    }
+}

@@ -128,3 +128,134 @@ struct Slice {
     idr_id: u32,
     order: (u32, [i32; 2]),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bit_writer::BitWriter;
+
+    /// Sets of interlaced video in the order of `order` (0 counted, 1 in a cycle, 2 as decoded).
+    fn starts(order: u32) -> PictureStart {
+        let mut sps = BitWriter::default();
+        sps.numbers(&[(77, 8), (0, 8), (40, 8)]);
+        sps.golomb(0); // seq_parameter_set_id
+        sps.golomb(0); // frame_num of four bits
+        sps.golomb(order);
+        match order {
+            0 => sps.golomb(0), // lsb of four bits
+            1 => {
+                sps.number(0, 1); // delta_pic_order_always_zero_flag
+                sps.golombs(&[0, 0, 0]);
+            }
+            _ => {}
+        }
+        sps.golomb(1); // max_num_ref_frames
+        sps.number(0, 1);
+        sps.golomb(10);
+        sps.golomb(8);
+        sps.numbers(&[(0, 1), (0, 1), (1, 1), (0, 2)]); // fields too, nothing cropped, no usability information
+        let mut pps = BitWriter::default();
+        pps.golomb(0); // pic_parameter_set_id
+        pps.golomb(0); // seq_parameter_set_id
+        pps.numbers(&[(0, 1), (1, 1)]); // bottom_field_pic_order_in_frame_present_flag
+        let mut starts = PictureStart::default();
+        assert!(starts.begins_access_unit(&sps.into_nal(&[0x67])));
+        assert!(starts.begins_access_unit(&pps.into_nal(&[0x68])));
+        assert_eq!((starts.sequences.len(), starts.pictures.len()), (1, 1));
+        starts
+    }
+
+    /// A slice from its `first_mb_in_slice` on, and what follows `frame_num`.
+    fn slice(header: u8, first: u32, frame_num: u32, rest: &[(u32, u32)]) -> Vec<u8> {
+        let mut out = BitWriter::default();
+        out.golomb(first);
+        out.golomb(7); // slice_type
+        out.golomb(0); // pic_parameter_set_id
+        out.number(frame_num, 4);
+        out.numbers(rest);
+        out.into_nal(&[header])
+    }
+
+    #[test]
+    fn a_picture_begins_where_something_of_its_slices_differs() {
+        // Behind frame_num: field_pic_flag, bottom_field_flag; ue(0) for idr_pic_id; lsb of four bits; se(0).
+        let field = |bottom, lsb| vec![(1, 1), (bottom, 1), (lsb, 4)];
+        let frame = |lsb, delta| vec![(0, 1), (lsb, 4), delta];
+        let (none, one) = ((1, 1), (0b010, 3));
+        let idr = |id| vec![(0, 1), id, (0, 4), (1, 1)];
+        let mut starts = starts(0);
+        for (name, unit, begins) in [
+            ("IDR", slice(0x65, 0, 0, &idr((1, 1))), true),
+            ("its second slice", slice(0x65, 5, 0, &idr((1, 1))), false),
+            (
+                "slices in any order",
+                slice(0x65, 2, 0, &idr((1, 1))),
+                false,
+            ),
+            ("another IDR", slice(0x65, 0, 0, &idr((0b010, 3))), true),
+            ("not IDR", slice(0x61, 0, 0, &frame(0, none)), true),
+            ("frame_num", slice(0x61, 0, 1, &frame(0, none)), true),
+            ("lsb", slice(0x61, 0, 1, &frame(2, none)), true),
+            (
+                "delta_pic_order_cnt_bottom",
+                slice(0x61, 0, 1, &frame(2, one)),
+                true,
+            ),
+            ("nal_ref_idc to 0", slice(0x01, 0, 1, &frame(2, one)), true),
+            ("the same", slice(0x01, 9, 1, &frame(2, one)), false),
+            ("a field", slice(0x01, 0, 1, &field(0, 2)), true),
+            ("nal_ref_idc from 0", slice(0x21, 0, 1, &field(0, 2)), true),
+            ("nal_ref_idc not 0", slice(0x41, 3, 1, &field(0, 2)), false),
+            ("the other field", slice(0x41, 0, 1, &field(1, 2)), true),
+        ] {
+            assert_eq!(starts.begins_access_unit(&unit), begins, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cycle_of_pictures_differs_by_its_deltas() {
+        let mut starts = starts(1);
+        let (none, one) = ((1, 1), (0b010, 3));
+        for (rest, begins) in [
+            ([(0, 1), none, none], true),
+            ([(0, 1), none, none], false),
+            ([(0, 1), none, one], true),
+            ([(0, 1), one, one], true),
+        ] {
+            let unit = slice(0x01, 0, 1, &rest);
+            assert_eq!(starts.begins_access_unit(&unit), begins, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn without_sets_the_first_macroblock_begins_a_picture() {
+        let mut starts = PictureStart::default();
+        for (first, begins) in [(0, true), (1, false), (0, true)] {
+            let unit = slice(0x41, first, 1, &[]);
+            assert_eq!(starts.begins_access_unit(&unit), begins, "{first}");
+        }
+    }
+
+    #[test]
+    fn partitions_filler_and_ends_begin_nothing() {
+        let mut starts = starts(2);
+        for (header, begins) in [
+            (3, false),
+            (4, false),
+            (10, false),
+            (11, false),
+            (12, false),
+            (19, false),
+            (20, false),
+            (6, true),
+            (9, true),
+            (14, true),
+        ] {
+            assert_eq!(
+                starts.begins_access_unit(&[header, 0x80]),
+                begins,
+                "{header}"
+            );
+        }
+    }
+}

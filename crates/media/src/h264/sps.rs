@@ -328,3 +328,126 @@ const EXTENDED_SAR: u32 = 255;
 
 /// The most frames a decoder buffers (§A.3.1).
 const MAX_FRAMES: u8 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bit_writer::BitWriter;
+
+    /// A set behind its header byte: profile, constraints and level, the order of pictures, macroblocks across and
+    /// down (of a field where `frames_only` is 0), then whatever `end` writes from the cropping flag on.
+    fn set(
+        head: [u8; 3],
+        order: u32,
+        size: (u32, u32),
+        frames_only: u32,
+        end: impl Fn(&mut BitWriter),
+    ) -> Vec<u8> {
+        let mut out = BitWriter::default();
+        out.numbers(&head.map(|byte| (byte.into(), 8)));
+        out.golomb(0); // seq_parameter_set_id
+        if HIGH_PROFILES.contains(&head[0]) {
+            out.golombs(&[1, 0, 0]); // chroma, depths
+            out.number(0, 2); // qpprime_y_zero_transform_bypass_flag, seq_scaling_matrix_present_flag
+        }
+        out.golomb(0); // log2_max_frame_num_minus4
+        out.golomb(order);
+        if order == 0 {
+            out.golomb(0); // log2_max_pic_order_cnt_lsb_minus4
+        }
+        out.golomb(1); // max_num_ref_frames
+        out.number(0, 1);
+        out.golomb(size.0 - 1);
+        out.golomb(size.1 - 1);
+        out.number(frames_only, 1);
+        if frames_only == 0 {
+            out.number(0, 1); // mb_adaptive_frame_field_flag
+        }
+        out.number(1, 1); // direct_8x8_inference_flag
+        end(&mut out);
+        out.into_nal(&[])
+    }
+
+    fn plain(out: &mut BitWriter) {
+        out.number(0, 2); // frame_cropping_flag, vui_parameters_present_flag
+    }
+
+    #[test]
+    fn a_set_that_does_not_tell_reorders_as_much_as_its_level_buffers() {
+        for (head, order, frames) in [
+            ([77, 0, 40], 0, 4),
+            ([100, 0, 40], 0, 4),
+            ([100, 0, 51], 0, 16),
+            ([100, 0, 62], 0, 16),
+            // Intra-only by constraint, as decoded by order, without B slices by profile.
+            ([100, CONSTRAINT_3, 40], 0, 0),
+            ([77, CONSTRAINT_3, 40], 0, 4),
+            ([100, 0, 40], 2, 0),
+            ([66, 0xc0, 31], 0, 0),
+            // Too large for its level.
+            ([77, 0, 10], 0, 0),
+        ] {
+            let sps = H264Sps::parse(&set(head, order, (120, 68), 1, plain)).unwrap();
+            assert_eq!(sps.reorder_frames, frames, "{head:?} {order}");
+        }
+        // Level 1b of Main is written as 11 with the third constraint.
+        for (constraints, frames) in [(0, 9), (CONSTRAINT_3, 4)] {
+            let sps = set([77, constraints, 11], 0, (11, 9), 1, plain);
+            assert_eq!(H264Sps::parse(&sps).unwrap().reorder_frames, frames);
+        }
+    }
+
+    #[test]
+    fn the_reorder_depth_is_found_behind_everything_that_may_precede_it() {
+        let told = |out: &mut BitWriter| {
+            out.number(0, 1); // frame_cropping_flag
+            out.number(1, 1); // vui_parameters_present_flag
+            out.numbers(&[(1, 1), (255, 8), (4, 16), (3, 16)]); // aspect ratio
+            out.numbers(&[(1, 1), (1, 1)]); // overscan
+            out.numbers(&[(1, 1), (5, 3), (0, 1), (1, 1), (1, 8), (1, 8), (1, 8)]); // colour
+            out.number(1, 1);
+            out.golomb(0);
+            out.golomb(0); // chroma location
+            out.numbers(&[(1, 1), (1, 32), (60, 32), (1, 1)]); // timing
+            for _ in 0..2 {
+                out.number(1, 1); // HRD with two buffers
+                out.golomb(1);
+                out.number(0, 8);
+                for _ in 0..2 {
+                    out.golomb(70_000);
+                    out.golomb(90_000);
+                    out.number(0, 1);
+                }
+                out.number(0, 20);
+            }
+            out.numbers(&[(0, 1), (1, 1)]); // low_delay_hrd_flag, pic_struct_present_flag
+            out.numbers(&[(1, 1), (1, 1)]); // bitstream_restriction_flag, motion vectors
+            out.golombs(&[0, 0, 16, 16, 3, 4]);
+        };
+        let bytes = set([100, 0, 40], 0, (120, 68), 1, told);
+        assert_eq!(H264Sps::parse(&bytes).unwrap().reorder_frames, 3);
+        // Cut within the video usability information: it counts as absent.
+        let cut = &bytes[..bytes.len() - 3];
+        assert_eq!(H264Sps::parse(cut).unwrap().reorder_frames, 4);
+    }
+
+    #[test]
+    fn fields_are_cropped_by_pairs_of_lines() {
+        let cropped = |out: &mut BitWriter| {
+            out.number(1, 1);
+            out.golombs(&[0, 1, 0, 2]);
+            out.number(0, 1);
+        };
+        // 34 rows of macroblocks in each field are 1088 lines.
+        let sps = H264Sps::parse(&set([100, 0, 40], 0, (120, 34), 0, cropped)).unwrap();
+        assert_eq!((sps.width, sps.height), (1_918, 1_080));
+        let nothing_left = |out: &mut BitWriter| {
+            out.number(1, 1);
+            out.golombs(&[0, 8, 0, 0]);
+        };
+        assert_eq!(
+            H264Sps::parse(&set([77, 0, 10], 0, (1, 1), 1, nothing_left)),
+            None
+        );
+    }
+}

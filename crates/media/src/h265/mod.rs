@@ -89,3 +89,46 @@ const DELIMITER: u8 = 35;
 const FILLER: u8 = 38;
 const PREFIX_SEI: u8 = 39;
 const SUFFIX_SEI: u8 = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nal::push_unit;
+    use crate::{Codec, inspect_access_unit};
+
+    #[test]
+    fn access_units_begin_with_the_first_slice_or_what_precedes_it() {
+        for (unit, begins) in [
+            (&[1 << 1, 1, 0x80][..], true),
+            (&[1 << 1, 1, 0x00], false),
+            (&[32 << 1, 1], true),
+            (&[34 << 1, 1], true),
+            (&[35 << 1, 1], true),
+            (&[39 << 1, 1], true),
+            (&[40 << 1, 1], false), // suffix SEI
+            (&[36 << 1, 1], false), // end of sequence
+            (&[38 << 1, 1], false), // filler
+            (&[48 << 1, 1], true),
+            // The same in another layer.
+            (&[1 << 1, 1 << 3 | 1, 0x80], false),
+            (&[33 << 1, 1 << 3 | 1], false),
+        ] {
+            assert_eq!(begins_access_unit(unit), begins, "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn idr_cra_and_bla_are_keyframes_of_the_base_layer() {
+        let facts = |kind: u8, layer: u8| {
+            let mut data = Vec::new();
+            push_unit(&mut data, &[kind << 1, layer << 3 | 1, 0x80]);
+            inspect_access_unit(Codec::H265, &data)
+        };
+        for kind in 0..=31 {
+            let unit = facts(kind, 0);
+            assert_eq!(unit.keyframe, (16..=23).contains(&kind), "{kind}");
+            assert_eq!(unit.discardable, kind < 16 && kind % 2 == 0, "{kind}");
+            assert!(!facts(kind, 1).keyframe && !facts(kind, 1).discardable);
+        }
+    }
+}

@@ -174,3 +174,54 @@ fn is(kind: u8) -> impl Fn(&&[u8]) -> bool + Copy {
 
 /// Where `lengthSizeMinusOne` stands.
 const LENGTH_SIZE_AT: usize = 21;
+
+#[cfg(test)]
+mod tests {
+    use crate::{ChromaFormat, Codec, CodecConfig, ConfigError};
+
+    const VPS: &[u8] = &[64, 1, 0x0c];
+    const PPS: &[u8] = &[68, 1, 0xc1];
+    const SEI: &[u8] = &[78, 1, 137, 0x80];
+
+    #[test]
+    fn a_record_holds_sei_messages_and_gives_the_sets_without_them() {
+        let sps = super::super::sps::tests::layered();
+        let units = [SEI, PPS, &sps, VPS, &[70, 1, 0x50]];
+        let config = CodecConfig::from_parameter_sets(Codec::H265, &units).unwrap();
+        let sets: Vec<&[u8]> = config.parameter_sets().collect();
+        assert_eq!(sets, [VPS, &sps, PPS]);
+        // Four arrays, of which only the messages are not complete.
+        let kinds: Vec<usize> = [0xa0, 0xa1, 0xa2, 39]
+            .map(|kind| config.record.windows(3).position(|at| at == [kind, 0, 1]))
+            .into_iter()
+            .flatten()
+            .collect();
+        assert!(kinds.len() == 4 && kinds.is_sorted());
+        assert_eq!(config.record[21..23], [0x1f, 4]);
+        assert!(config.record.ends_with(SEI));
+        assert_eq!(config.codec_string().unwrap(), "hvc1.A4.10.H93.9D.8");
+        let format = config.video_format().unwrap();
+        assert_eq!(
+            (format.bit_depth, format.chroma),
+            (10, ChromaFormat::Yuv422)
+        );
+        let parsed = CodecConfig::parse(Codec::H265, config.record.clone());
+        assert_eq!(parsed, Ok(config));
+    }
+
+    #[test]
+    fn a_record_that_lacks_a_set_is_refused() {
+        let sps = super::super::sps::tests::layered();
+        for (units, unit_type) in [([&sps[..], PPS], 32), ([VPS, PPS], 33), ([VPS, &sps], 34)] {
+            let refused = CodecConfig::from_parameter_sets(Codec::H265, &units);
+            assert_eq!(refused, Err(ConfigError::MissingParameterSet { unit_type }));
+        }
+        let mut other_layer = sps.clone();
+        other_layer[1] |= 1 << 3;
+        let refused = CodecConfig::from_parameter_sets(Codec::H265, &[VPS, &other_layer, PPS]);
+        assert_eq!(refused, Err(ConfigError::ParameterSet { unit_type: 33 }));
+        let long = vec![64; 1 << 16];
+        let refused = CodecConfig::from_parameter_sets(Codec::H265, &[&long[..], VPS, &sps, PPS]);
+        assert_eq!(refused, Err(ConfigError::TooLarge));
+    }
+}

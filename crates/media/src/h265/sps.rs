@@ -163,3 +163,50 @@ fn crop(bits: &mut Bits<'_>, unit: u32) -> Option<u32> {
 
 const PROFILE_BITS: u32 = 88;
 const LEVEL_BITS: u32 = 8;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::bit_writer::BitWriter;
+
+    /// High tier, three sub-layers that tell their profiles and levels in part, 4:2:2 of ten bits, cropped to
+    /// 1278x719, reorder depths 0, 1, 2. A whole unit.
+    pub(in crate::h265) fn layered() -> Vec<u8> {
+        let mut out = BitWriter::default();
+        out.numbers(&[(0, 4), (2, 3), (1, 1)]);
+        out.numbers(&[(1, 2), (1, 1), (4, 5), (0x0800_0000, 32)]);
+        out.numbers(&[(0x9d, 8), (0x08, 8), (0, 8), (0, 24), (93, 8)]);
+        out.numbers(&[(1, 1), (1, 1), (0, 1), (1, 1), (0, 12)]);
+        out.numbers(&[(0, 32), (0, 32), (0, 24), (30, 8), (60, 8)]); // profile and level, then a level
+        out.golombs(&[5, 2, 1_280, 720]);
+        out.number(1, 1);
+        out.golombs(&[0, 1, 0, 1]);
+        out.golombs(&[2, 2, 4]);
+        out.number(1, 1); // sps_sub_layer_ordering_info_present_flag
+        out.golombs(&[1, 0, 0, 2, 1, 0, 4, 2, 0]);
+        out.into_nal(&[33 << 1, 1])
+    }
+
+    #[test]
+    fn sub_layers_are_passed_over_and_the_highest_tells_the_reorder_depth() {
+        let unit = layered();
+        let sps = H265Sps::parse(&unit[2..]).unwrap();
+        assert_eq!((sps.width, sps.height), (1_278, 719));
+        assert_eq!((sps.id, sps.sub_layers, sps.reorder_frames), (5, 3, 2));
+        assert!(sps.temporal_id_nested);
+        let format = (sps.chroma_format, sps.bit_depth_luma, sps.bit_depth_chroma);
+        assert_eq!(format, (2, 10, 10));
+        let profile = H265Profile {
+            space: 1,
+            high_tier: true,
+            profile: 4,
+            compatibility: 0x0800_0000,
+            constraints: [0x9d, 8, 0, 0, 0, 0],
+            level: 93,
+        };
+        assert_eq!(sps.profile, profile);
+        for length in 2..unit.len() - 2 {
+            assert_eq!(H265Sps::parse(&unit[2..length]), None, "{length}");
+        }
+    }
+}
