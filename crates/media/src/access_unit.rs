@@ -14,6 +14,10 @@ pub struct AccessUnit {
     pub keyframe: bool,
     /// No other access unit refers to it, as far as its headers tell: known of H.264, H.265 and VP9.
     pub discardable: bool,
+    /// A decoder may begin here, and pictures are right after that many more: the recovery point message of H.264 and
+    /// H.265, in streams of open GOPs or gradual refresh, which have no keyframe but the first. 0 says that this
+    /// picture is right already, and all that are shown after it. Whether to begin at one is a choice of whoever joins.
+    pub recovery_point: Option<u32>,
     /// The bytes have the form that [`Frame::data`](crate::Frame::data) asks for, as far as this looks.
     pub intact: bool,
     /// The configuration that it carries in-band: always by keyframes of VP8, VP9, AV1 and by MP3, by H.264 and H.265
@@ -32,18 +36,18 @@ pub fn inspect_access_unit(codec: Codec, data: &[u8]) -> AccessUnit {
             let (keyframe, intact, config) = av1::inspect(data);
             AccessUnit {
                 keyframe,
-                discardable: false,
                 intact,
                 config,
+                ..AccessUnit::default()
             }
         }
         Codec::Mp3 => {
             let config = mp3::configuration(data);
             AccessUnit {
                 keyframe: !data.is_empty(),
-                discardable: false,
                 intact: config.is_some(),
                 config,
+                ..AccessUnit::default()
             }
         }
         codec => AccessUnit {
@@ -64,6 +68,7 @@ fn nal_units<'a>(
     let sets = &facts.parameter_sets;
     AccessUnit {
         keyframe: facts.keyframe,
+        recovery_point: facts.recovery_point,
         // An IDR picture of `nal_ref_idc` 0 is forbidden, and whoever sends it means the IDR.
         discardable: facts.discardable && !facts.keyframe,
         intact: !data.is_empty() && units.is_intact(),
@@ -92,6 +97,7 @@ fn vp8_frame(data: &[u8]) -> AccessUnit {
         config: header.key_size.map(|(width, height)| {
             CodecConfig::vp(Codec::Vp8, record, (width.into(), height.into()))
         }),
+        ..AccessUnit::default()
     }
 }
 
@@ -114,6 +120,7 @@ fn vp9_frame(data: &[u8]) -> AccessUnit {
             };
             CodecConfig::vp(Codec::Vp9, record, (format.width, format.height))
         }),
+        ..AccessUnit::default()
     }
 }
 

@@ -66,7 +66,7 @@ pub fn from_annex_b(codec: Codec, data: &[u8]) -> Option<NalAccessUnit> {
 }
 
 /// Puts an access unit of the configuration's codec into the byte stream format, the parameter sets in front of a
-/// keyframe. No delimiter is added: MPEG-TS wants one, in front of all. `None` for other codecs than H.264 and H.265,
+/// keyframe or a recovery point. No delimiter is added: MPEG-TS wants one, in front of all. `None` for other codecs than H.264 and H.265,
 /// and when a length reaches past the end.
 pub fn to_annex_b(config: &CodecConfig, data: &[u8]) -> Option<Bytes> {
     if !matches!(config.codec, Codec::H264 | Codec::H265) {
@@ -78,7 +78,8 @@ pub fn to_annex_b(config: &CodecConfig, data: &[u8]) -> Option<Bytes> {
         out.extend_from_slice(&START_CODE);
         out.extend_from_slice(unit);
     };
-    if inspect_access_unit(config.codec, data).keyframe {
+    let facts = inspect_access_unit(config.codec, data);
+    if facts.keyframe || facts.recovery_point.is_some() {
         config.parameter_sets().for_each(&mut push);
     }
     let mut units = NalUnits::new(data);

@@ -50,7 +50,15 @@ impl<'a> Bits<'a> {
 
     /// Passes over `width` bits.
     pub fn skip(&mut self, width: u32) -> Option<()> {
-        for _ in 0..width {
+        let passed = width.min(self.left);
+        for _ in 0..passed {
+            self.flag()?;
+        }
+        let rest = width.saturating_sub(passed);
+        for _ in 0..rest / 8 {
+            self.byte()?;
+        }
+        for _ in 0..rest % 8 {
             self.flag()?;
         }
         Some(())
@@ -124,6 +132,23 @@ mod tests {
             [0; 5].map(|_| bits.signed_golomb().unwrap()),
             [0, 1, -1, 2, -2]
         );
+    }
+
+    #[test]
+    fn passing_over_bits_is_reading_them() {
+        let bytes: Vec<u8> = (0..=20).chain([0, 0, 3, 0xa5, 0x5a, 7]).collect();
+        for first in 0..20 {
+            for second in 0..150 {
+                let (mut passed, mut read) = (Bits::of_nal(&bytes), Bits::of_nal(&bytes));
+                passed.skip(first).unwrap();
+                passed.skip(second).unwrap();
+                for _ in 0..first + second {
+                    read.flag().unwrap();
+                }
+                assert_eq!(passed.number(20), read.number(20), "{first} {second}");
+            }
+        }
+        assert_eq!(Bits::new(&[0; 4]).skip(33), None);
     }
 
     #[test]

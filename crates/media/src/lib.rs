@@ -37,6 +37,7 @@ mod reader;
     )
 )]
 mod ring;
+mod sei;
 mod stream_key;
 #[cfg_attr(
     not(test),

@@ -99,6 +99,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(crate) struct Facts<'a> {
     pub(crate) keyframe: bool,
     pub(crate) discardable: bool,
+    pub(crate) recovery_point: Option<u32>,
     pub(crate) parameter_sets: Vec<&'a [u8]>,
 }
 

@@ -211,6 +211,25 @@ fn records_of_parameter_sets_are_those_of_ffmpeg() {
 }
 
 #[test]
+fn open_gops_of_h264_begin_with_recovery_points() {
+    let stream = streams::read("h264-open-gop-176x144.h264");
+    let mut splitter = AccessUnitSplitter::new(Codec::H264, 1 << 20).unwrap();
+    let mut units = splitter.push(&stream);
+    units.extend(splitter.finish());
+    let frames: Vec<Bytes> = units.into_iter().map(|unit| unit.data).collect();
+    assert_eq!(which(&frames, Codec::H264, |unit| unit.keyframe), [0]);
+    let recovery = which(&frames, Codec::H264, |unit| unit.recovery_point == Some(0));
+    assert_eq!(recovery, [4, 8]);
+    let first = from_annex_b(Codec::H264, &stream).unwrap();
+    let config = CodecConfig::from_parameter_sets(Codec::H264, &first.parameter_sets).unwrap();
+    for (index, data) in frames.iter().enumerate() {
+        let bytes = to_annex_b(&config, data).unwrap();
+        let sets = from_annex_b(Codec::H264, &bytes).unwrap().parameter_sets;
+        assert_eq!(!sets.is_empty(), [0, 4, 8].contains(&index), "{index}");
+    }
+}
+
+#[test]
 fn formats_are_those_of_the_pixel_formats() {
     use ChromaFormat::{Yuv420, Yuv444};
     let expected = [

@@ -8,15 +8,15 @@ pub(crate) use record::{build_record, parameter_sets, parse_record};
 pub(crate) use slice::PictureStart;
 pub use sps::H264Sps;
 
-use crate::NalUnits;
 use crate::nal::{Facts, Role};
+use crate::{NalUnits, sei};
 
 /// Adds up what the units of an access unit say: an IDR picture, and whether others refer to any slice.
 pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
     let mut facts = Facts::default();
     let (mut slices, mut referenced) = (false, false);
     for unit in units {
-        let Some(&header) = unit.first() else {
+        let Some((&header, body)) = unit.split_first() else {
             continue;
         };
         match header & TYPE {
@@ -25,6 +25,7 @@ pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
                 referenced |= header & REF_IDC != 0;
                 facts.keyframe |= kind == IDR;
             }
+            SEI => facts.recovery_point = facts.recovery_point.or(sei::h264_recovery_point(body)),
             kind if is_parameter_set(kind) => facts.push_set(unit),
             _ => {}
         }
@@ -59,6 +60,7 @@ const TYPE: u8 = 0x1f;
 const SLICE: u8 = 1;
 const PARTITION_A: u8 = 2;
 const IDR: u8 = 5;
+const SEI: u8 = 6;
 pub(crate) const SPS: u8 = 7;
 const PPS: u8 = 8;
 const DELIMITER: u8 = 9;

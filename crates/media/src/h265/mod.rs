@@ -6,8 +6,8 @@ mod sps;
 pub(crate) use record::{H265Record, build_record, parameter_sets, parse_record};
 pub use sps::{H265Profile, H265Sps};
 
-use crate::NalUnits;
 use crate::nal::{Facts, Role};
+use crate::{NalUnits, sei};
 
 /// Adds up what the units of an access unit say of its base layer: an IRAP picture, and whether others of its
 /// sub-layer refer to it.
@@ -24,6 +24,10 @@ pub(crate) fn inspect<'a>(units: &mut NalUnits<'a>) -> Facts<'a> {
                 // Below 16 the even types are the sub-layer non-reference pictures (table 7-1).
                 referenced |= kind >= IRAP_FIRST || kind & 0x01 != 0;
                 facts.keyframe |= (IRAP_FIRST..=IRAP_LAST).contains(&kind);
+            }
+            PREFIX_SEI => {
+                let body = unit.get(2..).unwrap_or_default();
+                facts.recovery_point = facts.recovery_point.or(sei::h265_recovery_point(body));
             }
             kind if is_parameter_set(kind) => facts.push_set(unit),
             _ => {}
