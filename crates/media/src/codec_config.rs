@@ -257,3 +257,66 @@ pub(crate) fn four_byte_lengths(record: Bytes, at: usize) -> Bytes {
 
 /// Above any real record; a bound on what one track can make every reader keep.
 const MAX_RECORD: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MediaKind;
+
+    #[test]
+    fn codecs_that_are_not_looked_into_are_carried() {
+        let record = Bytes::from_static(&[1, 2, 3]);
+        let config = CodecConfig::parse(Codec::H266, record.clone()).unwrap();
+        assert_eq!((&config.record, config.codec_string()), (&record, None));
+        assert_eq!(config.parameters.video(), Some(VideoParameters::default()));
+        assert_eq!(
+            (config.video_format(), config.parameter_sets().count()),
+            (None, 0)
+        );
+    }
+
+    #[test]
+    fn telephone_codecs_need_no_record() {
+        for (codec, rate) in [
+            (Codec::Pcmu, 8_000),
+            (Codec::Pcma, 8_000),
+            (Codec::G722, 16_000),
+        ] {
+            let config = CodecConfig::parse(codec, Bytes::new()).unwrap();
+            assert_eq!(config.parameters, mono(rate));
+            assert_eq!(config.codec_string(), None);
+        }
+    }
+
+    #[test]
+    fn codecs_without_a_record_are_refused() {
+        let other = Codec::Other {
+            kind: MediaKind::Video,
+            clock_rate: 90_000,
+        };
+        for codec in [Codec::Mp3, other] {
+            let refused = CodecConfig::parse(codec, Bytes::new());
+            assert_eq!(refused, Err(ConfigError::UnsupportedCodec { codec }));
+        }
+        for codec in [Codec::Vp8, Codec::Opus] {
+            let refused = CodecConfig::from_parameter_sets(codec, &[[0x67]]);
+            assert_eq!(refused, Err(ConfigError::UnsupportedCodec { codec }));
+        }
+    }
+
+    #[test]
+    fn records_above_the_cap_are_refused() {
+        for codec in [
+            Codec::H264,
+            Codec::H265,
+            Codec::Av1,
+            Codec::H266,
+            Codec::Aac,
+        ] {
+            let mut record = vec![1; MAX_RECORD + 1];
+            record[0] = if codec == Codec::Av1 { 0x81 } else { 1 };
+            let refused = CodecConfig::parse(codec, record.into());
+            assert_eq!(refused, Err(ConfigError::TooLarge), "{codec:?}");
+        }
+    }
+}

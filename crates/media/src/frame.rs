@@ -35,6 +35,10 @@ impl TrackId {
 /// - VP8, VP9: the frame as the codec writes it; VP9 superframes whole.
 /// - AAC: one raw access unit, without ADTS. Opus: one packet (RFC 6716). MP3: one frame with its header.
 /// - G.711, G.722: samples as they come.
+///
+/// [`from_annex_b`](crate::from_annex_b), [`av1_from_low_overhead`](crate::av1_from_low_overhead) and
+/// [`AdtsSplitter`](crate::AdtsSplitter) make it of the other forms; [`inspect_access_unit`](crate::inspect_access_unit)
+/// says whether bytes have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// The track it belongs to.
