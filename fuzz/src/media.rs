@@ -35,7 +35,8 @@ pub fn codec_config(data: &[u8]) {
         let mut known = ParameterSets::new(codec);
         if let Some(update) = known.update(&sets) {
             check_config(&update);
-            assert_eq!(known.update(&sets), None);
+            // Above its cap it forgets, and is told again.
+            assert!(sets.len() > 64 || known.update(&sets).is_none());
         }
     }
 }

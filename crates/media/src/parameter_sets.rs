@@ -1,5 +1,7 @@
 //! The parameter sets of a source that sends them in-band, and when they change.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::h265::{self, H265Sps};
@@ -16,8 +18,6 @@ pub struct ParameterSets {
     /// By type and id.
     sets: Vec<((u8, u32), Bytes)>,
     changed: bool,
-    /// What was given last.
-    config: Option<CodecConfig>,
 }
 
 impl ParameterSets {
@@ -27,15 +27,19 @@ impl ParameterSets {
             codec,
             sets: Vec::new(),
             changed: false,
-            config: None,
         }
     }
 
-    /// Takes the parameter sets of an access unit; other units, and sets without a readable id, are passed over. Gives
-    /// the configuration when it is another than before and complete.
+    /// Takes the parameter sets of an access unit; other units, and sets without a readable id, are passed over. Of two
+    /// with one id the later counts. Gives the configuration when it is another than before and complete.
     pub fn update<T: AsRef<[u8]>>(&mut self, units: &[T]) -> Option<CodecConfig> {
-        for unit in units {
-            self.insert(unit.as_ref());
+        let mut seen = BTreeSet::new();
+        for unit in units.iter().rev().map(AsRef::as_ref) {
+            if let Some(key) = self.key(unit)
+                && seen.insert(key)
+            {
+                self.insert(key, unit);
+            }
         }
         if !self.changed {
             return None;
@@ -43,18 +47,10 @@ impl ParameterSets {
         let units: Vec<&Bytes> = self.sets.iter().map(|(_, unit)| unit).collect();
         let config = CodecConfig::from_parameter_sets(self.codec, &units).ok()?;
         self.changed = false;
-        // Two sets of one id in an access unit change places each time.
-        if self.config.as_ref() == Some(&config) {
-            return None;
-        }
-        self.config = Some(config.clone());
         Some(config)
     }
 
-    fn insert(&mut self, unit: &[u8]) {
-        let Some(key) = self.key(unit) else {
-            return;
-        };
+    fn insert(&mut self, key: (u8, u32), unit: &[u8]) {
         if let Some(at) = self.sets.iter().position(|(known, _)| *known == key) {
             if self.sets.get(at).is_some_and(|(_, known)| known == unit) {
                 return;
@@ -124,6 +120,17 @@ mod tests {
         let config = sets.update(&[other.as_slice()]).unwrap();
         let sets: Vec<&[u8]> = config.parameter_sets().collect();
         assert_eq!(sets, [SPS_98, &other]);
+    }
+
+    #[test]
+    fn of_two_sets_with_one_id_the_later_counts_and_nothing_changes_again() {
+        let mut sets = ParameterSets::new(Codec::H264);
+        let (other, second) = ([PPS, &[0x55]].concat(), [0x68, 0x4e, 0x03]);
+        let units = [SPS_98, PPS, &second, &other];
+        let config = sets.update(&units).unwrap();
+        let known: Vec<&[u8]> = config.parameter_sets().collect();
+        assert_eq!(known, [SPS_98, &second, &other]);
+        assert_eq!(sets.update(&units), None);
     }
 
     #[test]
