@@ -20,10 +20,26 @@ pub(super) struct Av1 {
 
 impl Av1 {
     pub(super) fn place(payload: &[u8]) -> Place {
-        match payload.first() {
-            Some(header) if header & CONTINUES != 0 => Place::Later,
-            Some(header) if header & STARTS_SEQUENCE != 0 => Place::First,
-            _ => Place::Unknown,
+        let Some(&header) = payload.first() else {
+            return Place::Unknown;
+        };
+        if header & CONTINUES != 0 {
+            return Place::Later;
+        }
+        // Senders are known that never set `N`; a temporal delimiter or a sequence header comes first anyway.
+        let counted_one = header & 0x30 == 0x10;
+        let elements = payload.get(1..).unwrap_or_default();
+        let prefix = match read_leb128(elements) {
+            Some((_, prefix)) if !counted_one => prefix,
+            _ => 0,
+        };
+        let kind = elements.get(prefix).map(|first| first >> 3 & 0x0f);
+        if header & STARTS_SEQUENCE != 0
+            || matches!(kind, Some(SEQUENCE_HEADER | TEMPORAL_DELIMITER))
+        {
+            Place::First
+        } else {
+            Place::Unknown
         }
     }
 

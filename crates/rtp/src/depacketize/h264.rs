@@ -14,32 +14,28 @@ pub(super) struct H264 {
     has_picture: bool,
     /// A slice that others may refer to is in the unit.
     referenced: bool,
-    /// This sender puts parameter sets into the stream, so a keyframe begins with them.
-    sends_sets: bool,
 }
 
 impl H264 {
-    pub(super) fn place(&self, payload: &[u8]) -> Place {
-        let first = match payload {
+    /// Whether it may begin a unit: what is missing in front of a first slice, sets apart, is not needed for decoding.
+    pub(super) fn place(payload: &[u8]) -> Place {
+        let (kind, slice) = match payload {
             [header, first, ..] if header & TYPE == FU_A && first & FU_START == 0 => {
                 return Place::Later;
             }
             [header, fragment, rest @ ..] if header & TYPE == FU_A => {
-                (fragment & TYPE, rest.first().copied())
+                (fragment & TYPE, rest.first())
             }
             [header, _, _, unit, rest @ ..] if header & TYPE == STAP_A => {
-                (unit & TYPE, rest.first().copied())
+                (unit & TYPE, rest.first())
             }
-            [header, rest @ ..] => (header & TYPE, rest.first().copied()),
+            [header, rest @ ..] => (header & TYPE, rest.first()),
             [] => return Place::Unknown,
         };
-        match first {
-            (SPS | DELIMITER, _) => Place::First,
-            // `first_mb_in_slice` is 0, and `ue(0)` is the single bit 1.
-            (IDR, Some(byte)) if byte & 0x80 != 0 && !self.sends_sets => Place::First,
-            (SLICE | PARTITION_A | IDR, Some(byte)) if byte & 0x80 == 0 => Place::Later,
-            (PARTITION_B | PARTITION_C, _) => Place::Later,
-            _ => Place::Unknown,
+        if begins_picture(kind, slice) == Some(false) {
+            Place::Later
+        } else {
+            Place::First
         }
     }
 
@@ -64,8 +60,9 @@ impl H264 {
                 if fragment & TYPE == 0 || fragment & TYPE >= STAP_A {
                     return Err(Damage::Malformed);
                 }
-                self.fragments.push(&[header], fragment, body, unit)?;
-                self.note(header, unit);
+                if self.fragments.push(&[header], fragment, body, unit)? {
+                    self.note(header, body.first(), unit)?;
+                }
                 Ok(())
             }
             1..STAP_A => {
@@ -83,49 +80,66 @@ impl H264 {
         };
         match header & TYPE {
             kind @ (SPS | PPS | SPS_EXTENSION | SUBSET_SPS) => {
-                self.sends_sets = true;
                 self.sets.push(nal, kind == SPS);
                 Ok(())
             }
             DELIMITER | FILLER => Ok(()),
             1..STAP_A => {
                 unit.push_nal([&nal, &[]])?;
-                self.note(header, unit);
-                Ok(())
+                self.note(header, nal.get(1), unit)
             }
             _ => Err(Damage::Malformed),
         }
     }
 
-    fn note(&mut self, header: u8, unit: &mut Assembly) {
-        if (SLICE..=IDR).contains(&(header & TYPE)) {
-            self.has_picture = true;
-            self.referenced |= header & REF_IDC != 0;
-            unit.keyframe |= header & TYPE == IDR;
-            unit.discardable = !self.referenced;
+    /// Takes in what a slice says; its picture must not begin in the middle.
+    fn note(&mut self, header: u8, body: Option<&u8>, unit: &mut Assembly) -> Result<(), Damage> {
+        let Some(begins) = begins_picture(header & TYPE, body) else {
+            return Ok(());
+        };
+        if !begins && !self.has_picture {
+            return Err(Damage::Lost);
         }
+        self.has_picture = true;
+        self.referenced |= header & REF_IDC != 0;
+        unit.keyframe |= header & TYPE == IDR;
+        unit.discardable = !self.referenced;
+        Ok(())
     }
 
     pub(super) const fn has_picture(&self) -> bool {
         self.has_picture
     }
 
-    pub(super) fn close(&mut self) -> Result<(), Damage> {
+    pub(super) fn close(&mut self, unit: &Assembly, after_gap: bool) -> Result<(), Damage> {
         self.has_picture = false;
         self.referenced = false;
-        self.sets.age();
+        // Its sets may have fallen into the gap, and the old ones may not fit.
+        if !self.sets.end_unit() && unit.keyframe && after_gap {
+            return Err(Damage::Lost);
+        }
         self.fragments.check_closed()
     }
 
     pub(super) fn abandon(&mut self) {
         self.has_picture = false;
         self.referenced = false;
-        self.sets.age();
+        self.sets.end_unit();
         self.fragments.abandon();
     }
 
     pub(super) fn take_parameter_sets(&mut self) -> Vec<Bytes> {
         self.sets.take()
+    }
+}
+
+/// Whether a slice is the first of its picture; `None` for what is no slice.
+fn begins_picture(kind: u8, body: Option<&u8>) -> Option<bool> {
+    match kind {
+        // `first_mb_in_slice` is 0, and `ue(0)` is the single bit 1.
+        SLICE | PARTITION_A | IDR => Some(body.is_some_and(|byte| byte & 0x80 != 0)),
+        PARTITION_B | PARTITION_C => Some(false),
+        _ => None,
     }
 }
 

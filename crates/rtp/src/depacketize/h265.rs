@@ -15,8 +15,6 @@ pub(super) struct H265 {
     picture: Option<u8>,
     /// The same of the unit that was complete last.
     closed: Option<u8>,
-    /// This sender puts parameter sets into the stream, so a keyframe begins with them.
-    sends_sets: bool,
     /// The highest sub-layer as the newest SPS tells it.
     highest_sub_layer: Option<u8>,
     /// The RASL pictures behind the newest keyframe refer to what nobody has.
@@ -24,7 +22,8 @@ pub(super) struct H265 {
 }
 
 impl H265 {
-    pub(super) fn place(&self, payload: &[u8]) -> Place {
+    /// As in H.264.
+    pub(super) fn place(payload: &[u8]) -> Place {
         let Some(&[header, _]) = payload.first_chunk() else {
             return Place::Unknown;
         };
@@ -34,13 +33,10 @@ impl H265 {
             (AGGREGATION, [_, _, first, _, rest @ ..]) => (kind_of(*first), rest.first()),
             (kind, rest) => (kind, rest.first()),
         };
-        // `first_slice_segment_in_pic_flag`.
-        let first_slice = slice.is_some_and(|byte| byte & 0x80 != 0);
-        match kind {
-            VPS | DELIMITER => Place::First,
-            IRAP_FIRST..=IRAP_LAST if first_slice && !self.sends_sets => Place::First,
-            0..=IRAP_LAST if !first_slice => Place::Later,
-            _ => Place::Unknown,
+        if kind <= IRAP_LAST && !begins_picture(slice) {
+            Place::Later
+        } else {
+            Place::First
         }
     }
 
@@ -65,8 +61,9 @@ impl H265 {
                     return Err(Damage::Malformed);
                 }
                 let header = [first & 0x81 | kind << 1, second];
-                self.fragments.push(&header, fragment, body, unit)?;
-                self.note(header, unit);
+                if self.fragments.push(&header, fragment, body, unit)? {
+                    self.note(header, body.first(), unit)?;
+                }
                 Ok(())
             }
             0..AGGREGATION => {
@@ -85,30 +82,37 @@ impl H265 {
         }
         match kind_of(header[0]) {
             kind @ (VPS | SPS | PPS) => {
-                self.sends_sets = true;
                 if kind == SPS {
                     // `sps_max_sub_layers_minus1` stands right behind the four bits of the VPS id.
                     self.highest_sub_layer = nal.get(2).map(|byte| byte >> 1 & 0x07);
                 }
-                self.sets.push(nal, kind == VPS);
+                self.sets.push(nal, kind != PPS);
                 Ok(())
             }
             DELIMITER | FILLER => Ok(()),
             0..AGGREGATION => {
                 unit.push_nal([&nal, &[]])?;
-                self.note(header, unit);
-                Ok(())
+                self.note(header, nal.get(2), unit)
             }
             _ => Err(Damage::Malformed),
         }
     }
 
-    fn note(&mut self, header: [u8; 2], unit: &mut Assembly) {
+    /// Takes in what a slice says; its picture must not begin in the middle.
+    fn note(
+        &mut self,
+        header: [u8; 2],
+        body: Option<&u8>,
+        unit: &mut Assembly,
+    ) -> Result<(), Damage> {
         let [first, second] = header;
         let kind = kind_of(first);
         let base = first & 0x01 == 0 && second >> 3 == 0;
         if kind > IRAP_LAST || !base || self.picture.is_some() {
-            return;
+            return Ok(());
+        }
+        if !begins_picture(body) {
+            return Err(Damage::Lost);
         }
         self.picture = Some(kind);
         unit.keyframe = kind >= IRAP_FIRST;
@@ -116,15 +120,19 @@ impl H265 {
         unit.discardable = kind < IRAP_FIRST
             && kind & 0x01 == 0
             && self.highest_sub_layer == (second & 0x07).checked_sub(1);
+        Ok(())
     }
 
     pub(super) const fn has_picture(&self) -> bool {
         self.picture.is_some()
     }
 
-    pub(super) fn close(&mut self) -> Result<(), Damage> {
-        self.sets.age();
+    pub(super) fn close(&mut self, unit: &Assembly, after_gap: bool) -> Result<(), Damage> {
         self.closed = self.picture.take();
+        // Its sets may have fallen into the gap, and the old ones may not fit.
+        if !self.sets.end_unit() && unit.keyframe && after_gap {
+            return Err(Damage::Lost);
+        }
         self.fragments.check_closed()
     }
 
@@ -143,7 +151,7 @@ impl H265 {
 
     pub(super) fn abandon(&mut self) {
         self.picture = None;
-        self.sets.age();
+        self.sets.end_unit();
         self.fragments.abandon();
     }
 
@@ -159,6 +167,11 @@ const fn kind_of(first: u8) -> u8 {
 /// The forbidden bit is 0 and the temporal id plus one is not (RFC 7798 §1.1.4).
 const fn is_valid([first, second]: [u8; 2]) -> bool {
     first & 0x80 == 0 && second & 0x07 != 0
+}
+
+/// `first_slice_segment_in_pic_flag`.
+fn begins_picture(body: Option<&u8>) -> bool {
+    body.is_some_and(|byte| byte & 0x80 != 0)
 }
 
 const FU_START: u8 = 0x80;

@@ -102,7 +102,8 @@ impl Depacketizer {
         }
     }
 
-    /// No packet follows: a unit whose end only the next timestamp would tell is complete.
+    /// No packet follows: a unit whose end only the next timestamp would tell is complete; one without the marker of a
+    /// stream that has markers is not.
     pub fn finish(&mut self, out: &mut Vec<Depacketized>) {
         if let Track::Video(video) = &mut self.track {
             video.finish(out);

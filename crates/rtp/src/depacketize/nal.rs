@@ -12,19 +12,28 @@ use super::assembly::Assembly;
 pub(super) struct ParameterSets {
     sets: VecDeque<Bytes>,
     bytes: usize,
-    /// A unit has begun since they were taken in: a new group replaces them.
+    /// The unit they came in has ended: a new group replaces them.
     old: bool,
+    /// This sender puts parameter sets into the stream.
+    seen: bool,
+    /// The unit in assembly has the first set of a group.
+    led: bool,
 }
 
 impl ParameterSets {
-    /// Adds a set; the oldest go at the bounds. A set that `leads` its group (SPS, VPS) in another unit than the
-    /// sets before it replaces them all.
+    /// Adds a set that is not there yet; the oldest go at the bounds. A set that `leads` its group (SPS, VPS) in
+    /// another unit than the sets before it replaces them all.
     pub(super) fn push(&mut self, set: Bytes, leads: bool) {
         if leads && self.old {
             self.sets.clear();
             self.bytes = 0;
         }
         self.old = false;
+        self.seen = true;
+        self.led |= leads;
+        if self.sets.contains(&set) {
+            return;
+        }
         self.bytes = self.bytes.saturating_add(set.len());
         self.sets.push_back(set);
         while self.sets.len() > MAX_SETS || self.bytes > MAX_SET_BYTES {
@@ -35,9 +44,10 @@ impl ParameterSets {
         }
     }
 
-    /// The unit they came in has ended.
-    pub(super) fn age(&mut self) {
+    /// The unit they came in has ended; whether it has all the sets that this sender puts in front of a keyframe.
+    pub(super) fn end_unit(&mut self) -> bool {
         self.old = true;
+        std::mem::take(&mut self.led) || !self.seen
     }
 
     pub(super) fn take(&mut self) -> Vec<Bytes> {
@@ -53,14 +63,15 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    /// Adds a fragment; `header` is that of the whole NAL unit. Neither start nor end may be missing (RFC 6184 §5.8).
+    /// Adds a fragment and tells whether it is the first; `header` is that of the whole NAL unit. Neither start nor end
+    /// may be missing (RFC 6184 §5.8).
     pub(super) fn push(
         &mut self,
         header: &[u8],
         flags: u8,
         body: &[u8],
         unit: &mut Assembly,
-    ) -> Result<(), Damage> {
+    ) -> Result<bool, Damage> {
         let (start, end) = (flags & FU_START != 0, flags & FU_END != 0);
         match self.at {
             Some(at) if !start => unit.extend_nal(at, body)?,
@@ -73,7 +84,7 @@ impl Fragments {
         if end {
             self.at = None;
         }
-        Ok(())
+        Ok(start)
     }
 
     pub(super) fn check_closed(&self) -> Result<(), Damage> {

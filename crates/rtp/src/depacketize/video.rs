@@ -17,8 +17,7 @@ pub(super) struct Video {
     passed: Option<u32>,
     /// The timestamp of the unit that a marker ended last.
     closed: Option<u32>,
-    /// Markers end units. Not believed any more once a picture went on behind one.
-    believes_markers: bool,
+    markers: Markers,
     chain: Chain,
     /// Padding hid a gap that the next payload has to answer for.
     gap: bool,
@@ -35,9 +34,20 @@ enum Chain {
     Broken,
 }
 
+/// What the RTP marker bit is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Markers {
+    Unseen,
+    EndUnits,
+    /// A picture went on behind one.
+    Wrong,
+}
+
 #[derive(Debug)]
 struct Open {
     timestamp: u32,
+    /// What came before it is not known.
+    after_gap: bool,
     unit: Assembly,
 }
 
@@ -54,7 +64,7 @@ pub(super) enum Format {
 /// Where a packet stands in its access unit, by its payload alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Surely the first packet.
+    /// The first packet, or all that is needed of its unit begins with it.
     First,
     /// Surely the first packet of the picture behind the last whole one: no picture was lost between.
     FirstOfNext,
@@ -73,7 +83,7 @@ impl Video {
             open: None,
             passed: None,
             closed: None,
-            believes_markers: true,
+            markers: Markers::Unseen,
             chain: Chain::NotBegun,
             gap: false,
         }
@@ -116,6 +126,7 @@ impl Video {
         self.passed = None;
         let open = self.open.get_or_insert_with(|| Open {
             timestamp: packet.timestamp,
+            after_gap: gap,
             unit: Assembly::default(),
         });
         if let Err(damage) = self.format.push(&packet.payload, &mut open.unit) {
@@ -123,7 +134,10 @@ impl Video {
             self.damage(damage, out);
             return;
         }
-        let ends = (packet.marker && self.believes_markers) || self.format.ends();
+        if packet.marker && self.markers == Markers::Unseen {
+            self.markers = Markers::EndUnits;
+        }
+        let ends = (packet.marker && self.markers == Markers::EndUnits) || self.format.ends();
         if ends && self.format.has_picture(&open.unit) {
             self.closed = Some(packet.timestamp);
             self.close(out);
@@ -131,9 +145,11 @@ impl Video {
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<Depacketized>) {
-        if !self.gap {
-            self.close(out);
+        // The end of a stream that marks its ends is lost.
+        if self.gap || (self.markers == Markers::EndUnits && self.open.is_some()) {
+            self.damage(Damage::Lost, out);
         }
+        self.close(out);
     }
 
     /// Whether a unit may begin with this packet; else its timestamp is passed over.
@@ -147,7 +163,7 @@ impl Video {
         let begins = matches!(place, Place::First | Place::FirstOfNext);
         if !begins && self.closed == Some(packet.timestamp) && place == Place::Later {
             if !gap {
-                self.believes_markers = false;
+                self.markers = Markers::Wrong;
                 self.damage(Damage::Malformed, out);
             }
             self.passed = Some(packet.timestamp);
@@ -164,11 +180,16 @@ impl Video {
 
     /// The open unit is complete.
     fn close(&mut self, out: &mut Vec<Depacketized>) {
-        let Some(Open { timestamp, unit }) = self.open.take() else {
+        let Some(open) = self.open.take() else {
             return;
         };
+        let Open {
+            timestamp,
+            after_gap,
+            unit,
+        } = open;
         let has_picture = self.format.has_picture(&unit);
-        if let Err(damage) = self.format.close() {
+        if let Err(damage) = self.format.close(&unit, after_gap) {
             self.damage(damage, out);
             return;
         }
@@ -198,6 +219,10 @@ impl Video {
             self.passed = Some(open.timestamp);
         }
         self.format.abandon();
+        let damage = match (self.chain, damage) {
+            (Chain::NotBegun, Damage::Lost) => Damage::NoKeyframe,
+            _ => damage,
+        };
         if self.chain != Chain::Broken {
             self.chain = Chain::Broken;
             out.push(Depacketized::Damaged(damage));
@@ -208,8 +233,8 @@ impl Video {
 impl Format {
     fn place(&self, payload: &[u8]) -> Place {
         match self {
-            Self::H264(format) => format.place(payload),
-            Self::H265(format) => format.place(payload),
+            Self::H264(_) => H264::place(payload),
+            Self::H265(_) => H265::place(payload),
             Self::Vp8(format) => format.place(payload),
             Self::Vp9(format) => format.place(payload),
             Self::Av1(_) => Av1::place(payload),
@@ -248,10 +273,10 @@ impl Format {
     }
 
     /// The unit is complete; an error when a fragment in it is not.
-    fn close(&mut self) -> Result<(), Damage> {
+    fn close(&mut self, unit: &Assembly, after_gap: bool) -> Result<(), Damage> {
         match self {
-            Self::H264(format) => format.close(),
-            Self::H265(format) => format.close(),
+            Self::H264(format) => format.close(unit, after_gap),
+            Self::H265(format) => format.close(unit, after_gap),
             Self::Av1(format) => format.close(),
             Self::Vp8(format) => {
                 format.close();
