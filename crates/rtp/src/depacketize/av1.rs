@@ -104,7 +104,7 @@ impl Av1 {
     }
 
     pub(super) const fn has_picture(&self) -> bool {
-        self.has_picture
+        self.has_picture || self.fragment.is_some()
     }
 
     pub(super) fn close(&mut self) -> Result<(), Damage> {
