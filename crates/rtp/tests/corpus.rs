@@ -15,6 +15,15 @@
 #[path = "../../../fuzz/src/lib.rs"]
 mod fuzz;
 mod seeded;
+#[expect(
+    unreachable_pub,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "as above; and an arbitrary origin of time, read once"
+)]
+#[path = "../../../fuzz/src/streams.rs"]
+mod streams;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -38,6 +47,21 @@ fn payload_survives_its_corpus_and_mutations() {
 #[test]
 fn vp9_patch_survives_its_corpus_and_mutations() {
     assert_eq!(crash("vp9_patch", fuzz::vp9_patch), None);
+}
+
+#[test]
+fn depacketize_survives_its_corpus_and_mutations() {
+    assert_eq!(crash("depacketize", streams::depacketize), None);
+}
+
+#[test]
+fn reorder_survives_its_corpus_and_mutations() {
+    assert_eq!(crash("reorder", streams::reorder), None);
+}
+
+#[test]
+fn timeline_survives_its_corpus_and_mutations() {
+    assert_eq!(crash("timeline", streams::timeline), None);
 }
 
 #[test]

@@ -113,8 +113,9 @@ fn h264_marker_on_every_slice_costs_one_unit_and_is_not_believed_again() {
 
 #[test]
 fn h264_breaches_are_told_and_drop_the_unit() {
-    let breaches: [(&str, &[u8]); 9] = [
+    let breaches: [(&str, &[u8]); 10] = [
         ("forbidden bit", &[0xe5, 0x88]),
+        ("forbidden bit in an aggregate", &[0x78, 0, 2, 0xe5, 0x88]),
         ("type 0", &[0x60, 0x88]),
         ("interleaved", &[0x79, 0, 0, 0, 1, 0x65]),
         ("aggregate cut short", &[0x78, 0, 9, 0x65, 0x88]),

@@ -75,9 +75,10 @@ impl H264 {
     }
 
     fn nal(&mut self, nal: Bytes, unit: &mut Assembly) -> Result<(), Damage> {
-        let Some(&header) = nal.first() else {
+        let header = *nal.first().ok_or(Damage::Malformed)?;
+        if header & FORBIDDEN != 0 {
             return Err(Damage::Malformed);
-        };
+        }
         match header & TYPE {
             kind @ (SPS | PPS | SPS_EXTENSION | SUBSET_SPS) => {
                 self.sets.push(nal, kind == SPS);

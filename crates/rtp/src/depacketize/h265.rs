@@ -24,16 +24,18 @@ pub(super) struct H265 {
 impl H265 {
     /// As in H.264.
     pub(super) fn place(payload: &[u8]) -> Place {
-        let Some(&[header, _]) = payload.first_chunk() else {
+        let Some((&header, body)) = payload.split_first_chunk::<2>() else {
             return Place::Unknown;
         };
-        let (kind, slice) = match (kind_of(header), payload.get(2..).unwrap_or_default()) {
+        let (header, slice) = match (kind_of(header[0]), body) {
             (FRAGMENTATION, [fragment, ..]) if fragment & FU_START == 0 => return Place::Later,
-            (FRAGMENTATION, [fragment, rest @ ..]) => (fragment & 0x3f, rest.first()),
-            (AGGREGATION, [_, _, first, _, rest @ ..]) => (kind_of(*first), rest.first()),
-            (kind, rest) => (kind, rest.first()),
+            (FRAGMENTATION, [fragment, rest @ ..]) => {
+                ([header[0] & 0x81 | fragment << 1, header[1]], rest.first())
+            }
+            (AGGREGATION, [_, _, first, second, rest @ ..]) => ([*first, *second], rest.first()),
+            (_, rest) => (header, rest.first()),
         };
-        if kind <= IRAP_LAST && !begins_picture(slice) {
+        if is_base_slice(header) && !begins_picture(slice) {
             Place::Later
         } else {
             Place::First
@@ -107,8 +109,7 @@ impl H265 {
     ) -> Result<(), Damage> {
         let [first, second] = header;
         let kind = kind_of(first);
-        let base = first & 0x01 == 0 && second >> 3 == 0;
-        if kind > IRAP_LAST || !base || self.picture.is_some() {
+        if !is_base_slice(header) || self.picture.is_some() {
             return Ok(());
         }
         if !begins_picture(body) {
@@ -167,6 +168,11 @@ const fn kind_of(first: u8) -> u8 {
 /// The forbidden bit is 0 and the temporal id plus one is not (RFC 7798 §1.1.4).
 const fn is_valid([first, second]: [u8; 2]) -> bool {
     first & 0x80 == 0 && second & 0x07 != 0
+}
+
+/// A slice of layer 0.
+const fn is_base_slice([first, second]: [u8; 2]) -> bool {
+    kind_of(first) <= IRAP_LAST && first & 0x01 == 0 && second >> 3 == 0
 }
 
 /// `first_slice_segment_in_pic_flag`.

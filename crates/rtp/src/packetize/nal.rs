@@ -30,7 +30,7 @@ impl Packetizer {
     pub(super) fn set_parameter_sets(&mut self, sets: &[Bytes]) {
         self.sets = sets
             .iter()
-            .filter(|set| set.len() > self.format.header_bytes())
+            .filter(|set| self.format.carries(set))
             .cloned()
             .collect();
     }
@@ -62,12 +62,12 @@ impl Packetizer {
     fn split_unit(&self, rest: &mut Bytes) -> Option<Bytes> {
         let length = usize::try_from(u32::from_be_bytes(*rest.first_chunk()?)).ok()?;
         let end = length.checked_add(4)?;
-        if length < self.format.header_bytes().saturating_add(1) || end > rest.len() {
+        if end > rest.len() {
             return None;
         }
         let mut unit = rest.split_to(end);
         drop(unit.split_to(4));
-        Some(unit)
+        self.format.carries(&unit).then_some(unit)
     }
 
     /// The parameter sets, together where they fit.
@@ -141,6 +141,19 @@ impl Packetizer {
 }
 
 impl NalFormat {
+    /// A NAL unit, and not one of the types that the payload formats use themselves.
+    fn carries(self, unit: &[u8]) -> bool {
+        match (self, unit) {
+            (Self::H264, [header, ..]) => {
+                header & FORBIDDEN == 0 && (1..STAP_A).contains(&(header & TYPE))
+            }
+            (Self::H265, [first, second, ..]) => {
+                first & FORBIDDEN == 0 && first >> 1 < AGGREGATION && second & 0x07 != 0
+            }
+            _ => false,
+        }
+    }
+
     const fn header_bytes(self) -> usize {
         match self {
             Self::H264 => 1,
@@ -157,6 +170,7 @@ fn head_of(unit: &[u8]) -> [u8; 2] {
     ]
 }
 
+const FORBIDDEN: u8 = 0x80;
 const REF_IDC: u8 = 0x60;
 const TYPE: u8 = 0x1f;
 const STAP_A: u8 = 24;
