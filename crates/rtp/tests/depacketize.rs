@@ -150,6 +150,12 @@ fn h264_fragment_that_never_ends_drops_its_unit() {
     );
     assert_eq!(receiver.take(2, false, &[0x7c, 0x85, 0x88, 1]), []);
     assert_eq!(receiver.take(3, true, &[0x65, 0x48, 1]), []);
+    assert_eq!(receiver.take(3, false, &[0x7c, 0x85, 0x88, 1]), []);
+    assert_eq!(
+        receiver.take(3, true, &[0x7c, 0x46, 0x88, 1]),
+        [],
+        "another type"
+    );
     assert!(receiver.unit(4, true, &[0x65, 0x88]).keyframe);
 }
 

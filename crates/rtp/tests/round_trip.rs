@@ -115,6 +115,20 @@ fn frames_of_every_codec_come_back_as_they_were_at_every_budget() {
 }
 
 #[test]
+fn parameter_sets_longer_than_a_packet_come_back_whole() {
+    for codec in [Codec::H264, Codec::H265] {
+        let mut wire = Wire::new(codec, &options(32));
+        let mut sets = parameter_sets(codec);
+        sets[1] = [&sets[1][..], &[7; 100]].concat().into();
+        wire.packetizer.set_parameter_sets(&sets);
+        let sent = random_frame(&mut Seeded::new(3), codec, true);
+        let got = units(wire.carry(&sent, 0));
+        assert_eq!(got[0].parameter_sets, sets, "{codec:?}");
+        assert_eq!(got[0].data, sent.data, "{codec:?}");
+    }
+}
+
+#[test]
 fn single_packets_are_not_copied() {
     let mut random = Seeded::new(7);
     for codec in [Codec::Opus, Codec::Pcmu, Codec::Vp8, Codec::Vp9] {

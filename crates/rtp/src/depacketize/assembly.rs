@@ -1,6 +1,6 @@
 //! The bytes of one access unit under construction.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{Damage, MAX_VIDEO_BYTES};
 
@@ -58,6 +58,13 @@ impl Assembly {
             field.copy_from_slice(&length.to_be_bytes());
         }
         Ok(())
+    }
+
+    /// Takes back the NAL unit whose length stands at `at`, the last.
+    pub(super) fn take_nal(&mut self, at: usize) -> Bytes {
+        let mut nal = self.data.split_off(at.min(self.data.len()));
+        nal.advance(nal.len().min(4));
+        nal.freeze()
     }
 
     /// Where further bytes go, for formats with structure of their own; [`check`](Self::check) first.

@@ -60,10 +60,15 @@ impl H264 {
                 if fragment & TYPE == 0 || fragment & TYPE >= STAP_A {
                     return Err(Damage::Malformed);
                 }
-                if self.fragments.push(&[header], fragment, body, unit)? {
+                let kind = header & TYPE;
+                let part = self.fragments.push(kind, &[header], fragment, body, unit)?;
+                if part.is_first {
                     self.note(header, body.first(), unit)?;
                 }
-                Ok(())
+                match part.completes.filter(|_| !stays(kind)) {
+                    Some(at) => self.nal(unit.take_nal(at), unit),
+                    None => Ok(()),
+                }
             }
             1..STAP_A => {
                 self.fragments.check_closed()?;
@@ -84,7 +89,7 @@ impl H264 {
                 self.sets.push(nal, kind == SPS);
                 Ok(())
             }
-            DELIMITER | FILLER => Ok(()),
+            kind if !stays(kind) => Ok(()),
             1..STAP_A => {
                 unit.push_nal([&nal, &[]])?;
                 self.note(header, nal.get(1), unit)
@@ -132,6 +137,14 @@ impl H264 {
     pub(super) fn take_parameter_sets(&mut self) -> Vec<Bytes> {
         self.sets.take()
     }
+}
+
+/// Whether a unit is part of a frame, as [`Frame::data`](sluice_media::Frame::data) has it.
+const fn stays(kind: u8) -> bool {
+    !matches!(
+        kind,
+        SPS | PPS | SPS_EXTENSION | SUBSET_SPS | DELIMITER | FILLER
+    )
 }
 
 /// Whether a slice is the first of its picture; `None` for what is no slice.

@@ -63,10 +63,14 @@ impl H265 {
                     return Err(Damage::Malformed);
                 }
                 let header = [first & 0x81 | kind << 1, second];
-                if self.fragments.push(&header, fragment, body, unit)? {
+                let part = self.fragments.push(kind, &header, fragment, body, unit)?;
+                if part.is_first {
                     self.note(header, body.first(), unit)?;
                 }
-                Ok(())
+                match part.completes.filter(|_| !stays(kind)) {
+                    Some(at) => self.nal(unit.take_nal(at), unit),
+                    None => Ok(()),
+                }
             }
             0..AGGREGATION => {
                 self.fragments.check_closed()?;
@@ -91,7 +95,7 @@ impl H265 {
                 self.sets.push(nal, kind != PPS);
                 Ok(())
             }
-            DELIMITER | FILLER => Ok(()),
+            kind if !stays(kind) => Ok(()),
             0..AGGREGATION => {
                 unit.push_nal([&nal, &[]])?;
                 self.note(header, nal.get(2), unit)
@@ -168,6 +172,11 @@ const fn kind_of(first: u8) -> u8 {
 /// The forbidden bit is 0 and the temporal id plus one is not (RFC 7798 §1.1.4).
 const fn is_valid([first, second]: [u8; 2]) -> bool {
     first & 0x80 == 0 && second & 0x07 != 0
+}
+
+/// Whether a unit is part of a frame, as [`Frame::data`](sluice_media::Frame::data) has it.
+const fn stays(kind: u8) -> bool {
+    !matches!(kind, VPS | SPS | PPS | DELIMITER | FILLER)
 }
 
 /// A slice of layer 0.

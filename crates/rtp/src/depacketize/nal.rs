@@ -56,47 +56,60 @@ impl ParameterSets {
     }
 }
 
-/// A NAL unit that comes in fragments: where its length stands in the unit.
+/// A NAL unit that comes in fragments: where its length stands in the unit, and its type.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
-    at: Option<usize>,
+    open: Option<(usize, u8)>,
 }
 
 impl Fragments {
-    /// Adds a fragment and tells whether it is the first; `header` is that of the whole NAL unit. Neither start nor end
-    /// may be missing (RFC 6184 §5.8).
+    /// Adds a fragment of a NAL unit of this type and header; neither start nor end may be missing (RFC 6184 §5.8).
     pub(super) fn push(
         &mut self,
+        kind: u8,
         header: &[u8],
         flags: u8,
         body: &[u8],
         unit: &mut Assembly,
-    ) -> Result<bool, Damage> {
+    ) -> Result<Fragment, Damage> {
         let (start, end) = (flags & FU_START != 0, flags & FU_END != 0);
-        match self.at {
-            Some(at) if !start => unit.extend_nal(at, body)?,
+        let at = match self.open {
+            Some((at, open)) if !start && open == kind => {
+                unit.extend_nal(at, body)?;
+                at
+            }
             None if start => {
-                self.at = Some(unit.size());
+                let at = unit.size();
                 unit.push_nal([header, body])?;
+                at
             }
             _ => return Err(Damage::Malformed),
-        }
-        if end {
-            self.at = None;
-        }
-        Ok(start)
+        };
+        self.open = (!end).then_some((at, kind));
+        Ok(Fragment {
+            is_first: start,
+            completes: end.then_some(at),
+        })
     }
 
     pub(super) fn check_closed(&self) -> Result<(), Damage> {
-        match self.at {
+        match self.open {
             None => Ok(()),
             Some(_) => Err(Damage::Malformed),
         }
     }
 
     pub(super) fn abandon(&mut self) {
-        self.at = None;
+        self.open = None;
     }
+}
+
+/// What a fragment was of its NAL unit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fragment {
+    pub(super) is_first: bool,
+    /// Where the NAL unit stands that is whole with it.
+    pub(super) completes: Option<usize>,
 }
 
 /// The units of an aggregate, each behind its size in two bytes; an error after the last whole one when bytes are left.

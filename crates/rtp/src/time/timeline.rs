@@ -66,6 +66,9 @@ struct Clock {
     unwrapper: TimestampUnwrapper,
     highest: i64,
     last: i64,
+    last_pts: i64,
+    /// The highest given out.
+    latest_pts: i64,
     last_arrival: Instant,
     correction: Correction,
     report: Option<Report>,
@@ -201,7 +204,7 @@ impl Track {
         self.early = None;
         if let Some(clock) = self.clock.take() {
             self.resumes = Some(Last {
-                pts: clock.place(clock.highest),
+                pts: clock.latest_pts,
                 arrival: clock.last_arrival,
             });
         }
@@ -216,6 +219,8 @@ impl Clock {
             unwrapper: TimestampUnwrapper::starting_at(timestamp),
             highest: first,
             last: first,
+            last_pts: i64::MIN,
+            latest_pts: i64::MIN,
             last_arrival: arrival,
             correction: Correction::fixed(pts.saturating_sub(first), rate.get()),
             report: None,
@@ -237,7 +242,16 @@ impl Clock {
     }
 
     fn locate(&mut self, timestamp: u32, arrival: Instant) -> Moment {
-        self.last = self.unwrapper.unwrap(timestamp);
+        let at = self.unwrapper.unwrap(timestamp);
+        let place = at.saturating_add(self.correction.offset(at));
+        // The correction remembers one turn. Late pictures from before several keep their order too.
+        self.last_pts = if at >= self.last {
+            place.max(self.last_pts)
+        } else {
+            place.min(self.last_pts)
+        };
+        self.last = at;
+        self.latest_pts = self.latest_pts.max(self.last_pts);
         self.last_arrival = self.last_arrival.max(arrival);
         self.highest = self.highest.max(self.last);
         let captured_micros = self.report.and_then(|report| {
@@ -246,14 +260,10 @@ impl Clock {
             i64::try_from(micros).ok()
         });
         Moment {
-            pts: Timestamp::new(self.place(self.last), self.rate),
+            pts: Timestamp::new(self.last_pts, self.rate),
             captured_micros,
             discontinuity: false,
         }
-    }
-
-    fn place(&self, at: i64) -> i64 {
-        at.saturating_add(self.correction.offset(at))
     }
 
     fn handle_report(&mut self, report: SenderInfo, shared: &mut Option<Epoch>) {
