@@ -28,4 +28,4 @@ pub use packetize::{PacketizeError, Packetizer, PacketizerOptions, RtpPayload};
 pub use payload::{KeyframeStart, PayloadInfo};
 pub use reorder::{Ordered, ReorderBuffer, ReorderLimits, ReorderStats, Reordered};
 pub use rewrite::{PictureIdRewriter, PictureIds, SequenceRewriter, TimestampRewriter};
-pub use time::{Moment, NtpTime, RtpClock, SenderInfo, Timeline, TimestampUnwrapper};
+pub use time::{DecodeTimes, Moment, NtpTime, RtpClock, SenderInfo, Timeline, TimestampUnwrapper};

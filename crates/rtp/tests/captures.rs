@@ -5,11 +5,14 @@
     reason = "a capture that cannot be read fails the test"
 )]
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use bytes::Bytes;
-use sluice_media::Codec;
-use sluice_rtp::{AccessUnit, Damage, Depacketized, Depacketizer, Packet};
+use sluice_media::{Codec, Timestamp};
+use sluice_rtp::{
+    AccessUnit, Damage, DecodeTimes, Depacketized, Depacketizer, Packet, TimestampUnwrapper,
+};
 
 fn read(name: &str) -> Bytes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -179,4 +182,73 @@ fn late_start_at_a_cra_picture_leaves_its_leading_pictures_out() {
     let got: Vec<_> = whole(out).into_iter().map(|unit| unit.data).collect();
     let data = |index: usize| expected[index].1.clone();
     assert_eq!(got, [data(3), data(6), data(7), data(8), data(9)]);
+}
+
+/// The captures of `tests/payload.rs`: what `FFmpeg` sent, with a keyframe every four frames.
+fn corpus(name: &str) -> Vec<Packet> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/payload");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|file| file.starts_with(name))
+        .collect();
+    names.sort();
+    let packet = |(sequence, file): (u64, &String)| {
+        let (_, frame) = file.split_once("frame").unwrap();
+        Packet {
+            sequence,
+            timestamp: 3_000 * frame[..1].parse::<u32>().unwrap(),
+            marker: file.ends_with("-marker"),
+            payload: Bytes::from(std::fs::read(folder.join(file)).unwrap()).slice(1..),
+        }
+    };
+    (1..).zip(&names).map(packet).collect()
+}
+
+#[test]
+fn av1_capture_gives_temporal_units_and_no_loss_breaks_one() {
+    let all = corpus("av1-");
+    let units = whole(depacketize(Codec::Av1, all.clone()));
+    let shape: Vec<_> = units
+        .iter()
+        .map(|unit| (unit.keyframe, unit.data.len()))
+        .collect();
+    // As ffprobe decodes them without a complaint.
+    let expected = [
+        (true, 2_355),
+        (false, 22),
+        (false, 27),
+        (false, 31),
+        (true, 1_488),
+        (false, 27),
+    ];
+    assert_eq!(shape, expected);
+    for lost in 0..all.len() {
+        let mut left = all.clone();
+        left.remove(lost);
+        let mut last = None;
+        for unit in whole(depacketize(Codec::Av1, left)) {
+            let index = units.iter().position(|whole| *whole == unit).unwrap();
+            assert!(unit.keyframe || last.is_some_and(|last: usize| last + 1 == index));
+            last = Some(index);
+        }
+    }
+}
+
+#[test]
+fn decoding_times_of_reordered_captures_rise_up_to_the_showing() {
+    for (codec, name) in [(Codec::H264, "h264"), (Codec::H265, "h265")] {
+        let (mut unwrapper, mut times) = (None, DecodeTimes::new(2));
+        let mut last = None;
+        for unit in whole(depacketize(codec, packets(name))) {
+            let unwrapper =
+                unwrapper.get_or_insert_with(|| TimestampUnwrapper::starting_at(unit.timestamp));
+            let rate = NonZeroU32::new(90_000).unwrap();
+            let pts = Timestamp::new(unwrapper.unwrap(unit.timestamp), rate);
+            let dts = times.next(pts);
+            assert!(dts <= pts, "{name}");
+            assert!(last.is_none_or(|last| dts > last), "{name}");
+            last = Some(dts);
+        }
+    }
 }

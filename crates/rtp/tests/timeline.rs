@@ -119,13 +119,13 @@ fn lip_error(with_reports: bool) -> i64 {
 }
 
 #[test]
-fn lips_stay_with_sound_for_ten_minutes_of_skewed_clocks() {
+fn d9_lips_stay_with_sound_for_ten_minutes_of_skewed_clocks() {
     let worst = lip_error(true);
     assert!(worst < 5, "{worst} ms");
 }
 
 #[test]
-fn without_reports_the_same_clocks_run_apart() {
+fn d9_without_reports_the_same_clocks_run_apart() {
     let worst = lip_error(false);
     assert!(worst > 80, "{worst} ms: the test cannot fail");
 }

@@ -46,7 +46,7 @@ pub struct AccessUnit {
 impl AccessUnit {
     /// The frame of a track without reordered pictures, shown when it is decoded; `pts` comes from
     /// [`Timeline`](crate::Timeline). The caller sets what only it knows: duration, discontinuity, capture time, and
-    /// `dts` where pictures are reordered.
+    /// `dts` where pictures are reordered ([`DecodeTimes`](crate::DecodeTimes)).
     pub fn into_frame(self, track: TrackId, codec: Codec, pts: Timestamp) -> Frame {
         Frame {
             track,

@@ -58,7 +58,7 @@ impl PacketizerOptions {
 /// - VP9 (RFC 9628): non-flexible mode, one spatial and one temporal layer, 15-bit picture id, the scalability
 ///   structure with the size on keyframes. Chromium wants `TL0PICIDX` in this mode, so it is there.
 /// - AV1 (AOM RTP 1.0): OBUs without size fields and temporal delimiters, at most three elements to a packet.
-/// - Opus (RFC 7587), MP3 excepted: one packet to a payload whatever its size, since the format has no fragments.
+/// - Opus (RFC 7587): one packet to a payload, above the budget too, since the format has no fragments.
 /// - G.711, G.722 (RFC 3551): cut into pieces of the budget, each with its own time.
 /// - AAC (RFC 3640, AAC-hbr): one access unit to a payload, or fragments of it.
 #[derive(Debug, Clone)]

@@ -1,12 +1,14 @@
 //! RTP timestamps and media time, both ways.
 
 mod correction;
+mod decode_times;
 mod ntp;
 mod rtp_clock;
 mod sender_info;
 mod timeline;
 mod unwrapper;
 
+pub use decode_times::DecodeTimes;
 pub use ntp::NtpTime;
 pub use rtp_clock::RtpClock;
 pub use sender_info::SenderInfo;
