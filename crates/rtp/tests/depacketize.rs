@@ -89,6 +89,28 @@ fn h264_sets_under_a_timestamp_of_their_own_go_with_the_next_unit() {
 }
 
 #[test]
+fn h264_keyframe_whose_sets_may_be_lost_is_not_taken() {
+    let sets = [0x78, 0, 4, 0x67, 0x42, 0xc0, 0x0a, 0, 3, 0x68, 0xce, 0x03];
+    let mut receiver = Receiver::new(Codec::H264);
+    receiver.take(1, false, &sets);
+    assert!(receiver.unit(1, true, &[0x65, 0x88, 1]).keyframe);
+    receiver.lose(1);
+    assert_eq!(
+        receiver.take(2, true, &[0x65, 0x88, 2]),
+        damaged(Damage::Lost)
+    );
+    receiver.take(3, false, &sets);
+    assert!(receiver.unit(3, true, &[0x65, 0x88, 3]).keyframe);
+    // A sender that keeps its sets in SDP loses none of them.
+    let mut receiver = Receiver::new(Codec::H264);
+    receiver.unit(1, true, &[0x65, 0x88, 1]);
+    receiver.lose(1);
+    let out = receiver.take(2, true, &[0x65, 0x88, 2]);
+    assert_eq!(out.len(), 2, "{out:?}");
+    assert!(matches!(&out[1], Depacketized::Unit(unit) if unit.keyframe));
+}
+
+#[test]
 fn h264_marker_on_every_slice_costs_one_unit_and_is_not_believed_again() {
     let mut receiver = Receiver::new(Codec::H264);
     let early = receiver.unit(1, true, &[0x65, 0x88, 1]);
@@ -193,6 +215,13 @@ fn vp8_picture_ids_tell_that_only_padding_was_lost() {
     );
     assert_eq!(receiver.take(4, true, &picture(5, false)), []);
     assert!(receiver.unit(5, true, &picture(6, true)).keyframe);
+    receiver.lose(65);
+    assert_eq!(
+        receiver.take(6, true, &picture(7, false)),
+        damaged(Damage::Lost),
+        "after so many an id follows by chance"
+    );
+    assert!(receiver.unit(6, true, &picture(6, true)).keyframe);
     receiver.lose(1);
     receiver.take(6, false, &[]);
     assert_eq!(

@@ -199,6 +199,50 @@ fn loss_disorder_and_copies_break_no_unit_and_keyframes_start_anew() {
 }
 
 #[test]
+fn new_source_goes_on_with_its_keyframe() {
+    for codec in VIDEO {
+        let (old, new) = (
+            stream(&mut Seeded::new(1), codec),
+            stream(&mut Seeded::new(2), codec),
+        );
+        let mut buffer = ReorderBuffer::new(ReorderLimits::default());
+        let (mut depacketizer, mut out) = (Depacketizer::new(codec).unwrap(), Vec::new());
+        let now = any_instant();
+        let half = old.packets.len() / 2;
+        let sources = old.packets[..half].iter().map(|(_, packet)| (1, packet));
+        for (ssrc, packet) in sources.chain(new.packets.iter().map(|(_, packet)| (2, packet))) {
+            let sequence =
+                u16::try_from((packet.sequence + 9_999 * u64::from(ssrc)) & 0xffff).unwrap();
+            buffer.handle_packet(now, ssrc, sequence, packet.clone());
+            while let Some(ordered) = buffer.poll_packet(now) {
+                let packet = Packet {
+                    sequence: ordered.sequence,
+                    ..ordered.item
+                };
+                depacketizer.handle_packet(packet, &mut out);
+            }
+        }
+        let units: Vec<AccessUnit> = out
+            .iter()
+            .filter_map(|event| match event {
+                Depacketized::Unit(unit) => Some(unit.clone()),
+                Depacketized::Damaged(_) => None,
+            })
+            .collect();
+        let (of_old, of_new) = units.split_at(units.len() - new.frames.len());
+        assert!(!of_old.is_empty(), "{codec:?}");
+        check(&old, of_old, "old");
+        assert_eq!(
+            check(&new, of_new, "new").len(),
+            new.frames.len(),
+            "{codec:?}"
+        );
+        let damages = out.len() - units.len();
+        assert_eq!(damages, 1, "{codec:?}: the change is told once");
+    }
+}
+
+#[test]
 fn audio_goes_on_behind_a_loss() {
     for codec in [Codec::Opus, Codec::Aac, Codec::Pcmu] {
         let mut random = Seeded::new(5);

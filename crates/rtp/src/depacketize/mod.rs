@@ -83,16 +83,18 @@ impl Depacketizer {
         {
             return;
         }
-        let gap = self
-            .last_sequence
-            .is_none_or(|last| packet.sequence > last.saturating_add(1));
+        // Before the first packet there may have been any number.
         let first = self.last_sequence.is_none();
+        let missing = self.last_sequence.map_or(u64::MAX, |last| {
+            packet.sequence.saturating_sub(last).saturating_sub(1)
+        });
+        let lost = missing > 0 && !first;
         self.last_sequence = Some(packet.sequence);
         match &mut self.track {
-            Track::Video(video) => video.handle_packet(&packet, gap, out),
-            Track::Aac(aac) => aac.handle_packet(&packet, gap && !first, out),
+            Track::Video(video) => video.handle_packet(&packet, missing, out),
+            Track::Aac(aac) => aac.handle_packet(&packet, lost, out),
             Track::Whole => {
-                if gap && !first {
+                if lost {
                     out.push(Depacketized::Damaged(Damage::Lost));
                 }
                 if !packet.payload.is_empty() {

@@ -19,8 +19,8 @@ pub(super) struct Video {
     closed: Option<u32>,
     markers: Markers,
     chain: Chain,
-    /// Padding hid a gap that the next payload has to answer for.
-    gap: bool,
+    /// Packets missing in front of padding, which the next payload has to answer for.
+    missing: u64,
 }
 
 /// Whether the next unit can be decoded.
@@ -85,7 +85,7 @@ impl Video {
             closed: None,
             markers: Markers::Unseen,
             chain: Chain::NotBegun,
-            gap: false,
+            missing: 0,
         }
     }
 
@@ -96,20 +96,22 @@ impl Video {
     pub(super) fn handle_packet(
         &mut self,
         packet: &Packet,
-        gap: bool,
+        missing: u64,
         out: &mut Vec<Depacketized>,
     ) {
-        self.gap |= gap;
+        self.missing = self.missing.saturating_add(missing);
         if packet.payload.is_empty() {
             return;
         }
-        let gap = std::mem::take(&mut self.gap);
         let place = self.format.place(&packet.payload);
         if place == Place::Foreign {
-            // A gap before it may have taken anything.
-            self.gap = gap;
+            // What is missing before it may have been anything.
             return;
         }
+        let missing = std::mem::take(&mut self.missing);
+        let gap = missing > 0;
+        // In a new sequence, and after many pictures, an id may follow by chance.
+        let follows = place == Place::FirstOfNext && missing <= MAX_MISSING;
         if let Some(open) = &self.open {
             if gap {
                 // Whether it lost its middle or its end: it is not whole.
@@ -117,7 +119,7 @@ impl Video {
             } else if open.timestamp != packet.timestamp || self.format.begins_anew(place) {
                 self.close(out);
             }
-        } else if gap && !self.awaits_keyframe() && place != Place::FirstOfNext {
+        } else if gap && !follows && !self.awaits_keyframe() {
             self.damage(Damage::Lost, out);
         }
         if self.open.is_none() && !self.may_begin(packet, place, gap, out) {
@@ -146,7 +148,7 @@ impl Video {
 
     pub(super) fn finish(&mut self, out: &mut Vec<Depacketized>) {
         // The end of a stream that marks its ends is lost.
-        if self.gap || (self.markers == Markers::EndUnits && self.open.is_some()) {
+        if self.missing > 0 || (self.markers == Markers::EndUnits && self.open.is_some()) {
             self.damage(Damage::Lost, out);
         }
         self.close(out);
@@ -316,3 +318,6 @@ impl Format {
         }
     }
 }
+
+/// Packets that padding or upper layers may have had.
+const MAX_MISSING: u64 = 64;
