@@ -310,6 +310,29 @@ fn av1_elements_become_obus_with_sizes() {
 }
 
 #[test]
+fn av1_senders_that_never_set_n_are_entered_at_a_sequence_header() {
+    // A sequence header, counted and not; one behind a temporal delimiter.
+    let starts: [&[u8]; 3] = [
+        &[0x20, 2, 0x08, 0, 0x30, 0x10],
+        &[0x00, 2, 0x08, 0, 2, 0x30, 0x10],
+        &[0x30, 1, 0x10, 2, 0x08, 0, 0x30, 0x10],
+    ];
+    for start in starts {
+        let mut receiver = Receiver::new(Codec::Av1);
+        assert!(receiver.unit(1, true, start).keyframe);
+        receiver.lose(1);
+        let out = receiver.take(2, true, start);
+        assert!(matches!(&out[1], Depacketized::Unit(unit) if unit.keyframe));
+    }
+    let mut receiver = Receiver::new(Codec::Av1);
+    assert_eq!(
+        receiver.take(1, true, &[0x10, 0x30, 0x10]),
+        damaged(Damage::NoKeyframe),
+        "a frame may have lost its sequence header"
+    );
+}
+
+#[test]
 fn av1_breaches_are_told_and_drop_the_unit() {
     let breaches: [(&str, &[u8]); 6] = [
         ("continues nothing", &[0x90, 0x30, 0x10]),
@@ -386,6 +409,19 @@ fn aac_breaches_give_nothing_and_the_next_packet_is_whole() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn aac_fragments_of_two_units_are_not_joined() {
+    let fragment = [0, 16, 0, 0x20, 1, 2];
+    let mut receiver = Receiver::new(Codec::Aac);
+    assert_eq!(receiver.take(1, false, &fragment), []);
+    assert_eq!(
+        receiver.take(2, true, &fragment),
+        damaged(Damage::Malformed)
+    );
+    assert_eq!(receiver.take(3, false, &fragment), []);
+    assert_eq!(receiver.unit(3, true, &fragment).data[..], [1, 2, 1, 2]);
 }
 
 #[test]

@@ -156,6 +156,23 @@ fn new_ssrc_and_jump_begin_anew_behind_the_old_numbers() {
 }
 
 #[test]
+fn steps_within_the_bounds_are_loss_and_disorder_not_restarts() {
+    let mut line = Line::new();
+    line.put(0, 0);
+    line.take(0);
+    assert_eq!(line.put(0, 3_000), Reordered::Held);
+    assert_eq!(line.put(0, 2_488), Reordered::Held);
+    assert_eq!(line.put(0, 6_001), Reordered::Suspect);
+    assert_eq!(
+        line.put(0, 2_487),
+        Reordered::Suspect,
+        "too far from the other one"
+    );
+    assert_eq!(line.take(200), [2_488, 3_000]);
+    assert_eq!(line.buffer.stats().lost, 2_487 + 511);
+}
+
+#[test]
 fn strays_do_not_begin_anew() {
     let mut line = Line::new();
     line.put(0, 100);

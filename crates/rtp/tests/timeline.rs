@@ -223,6 +223,61 @@ fn rtp_time_that_begins_anew_goes_on_by_arrival() {
 }
 
 #[test]
+fn report_overtaken_by_one_from_behind_a_step_is_left_out() {
+    let mut run = Run::new();
+    let (video, audio) = (Sender::VIDEO, Sender::AUDIO);
+    let step = 3_600_000_000;
+    for second in 0..30_i64 {
+        let micros = second * 1_000_000;
+        run.locate(&video, micros, 20);
+        let sound = run.locate(&audio, micros, 20).pts.micros();
+        assert!((sound - micros).abs() < 10_000, "{sound}");
+        let wall = |from| if second < from { WALL } else { WALL + step };
+        if second % 5 == 0 {
+            run.timeline
+                .handle_report(video.track, video.report(micros, wall(10)));
+            // At 10 s it still tells the time before the step.
+            run.timeline
+                .handle_report(audio.track, audio.report(micros, wall(11)));
+        }
+    }
+}
+
+#[test]
+fn late_picture_behind_two_reports_keeps_its_place() {
+    let mut run = Run::new();
+    let (video, audio) = (Sender::VIDEO, Sender::AUDIO);
+    // Sound arrives 5 s late, so it has to go back by as much, at half speed.
+    run.locate(&video, 0, 0);
+    run.timeline
+        .handle_report(video.track, video.report(0, WALL));
+    run.locate(&audio, 0, 5_000);
+    run.timeline
+        .handle_report(audio.track, audio.report(0, WALL));
+    let mut latest = 0;
+    for step in 1..10_i64 {
+        let ahead = run.locate(&audio, step * 1_000_000, 5_000).pts.micros();
+        for _ in 0..2 {
+            run.timeline
+                .handle_report(audio.track, audio.report(step * 1_000_000, WALL));
+        }
+        let after = run
+            .locate(&audio, step * 1_000_000 + 1_000, 5_000)
+            .pts
+            .micros();
+        run.timeline
+            .handle_report(audio.track, audio.report(step * 1_000_000, WALL));
+        let behind = run
+            .locate(&audio, step * 1_000_000 - 600_000, 5_000)
+            .pts
+            .micros();
+        assert!(ahead >= latest && after >= ahead, "{step}");
+        assert!(behind <= after, "{step}: {behind} behind {after}");
+        latest = after;
+    }
+}
+
+#[test]
 fn stalled_network_is_no_restart() {
     let mut run = Run::new();
     let video = Sender::VIDEO;
