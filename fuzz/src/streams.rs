@@ -128,7 +128,7 @@ pub fn reorder(data: &[u8]) {
 }
 
 /// Ten bytes each: a byte that picks the track and whether a report or a packet, a byte of time, an RTP timestamp,
-/// four bytes of NTP seconds. Time does not go back while RTP time does not.
+/// four bytes of NTP seconds. Time goes the way RTP time goes.
 pub fn timeline(data: &[u8]) {
     let rates = [90_000, 48_000, 8_000, 1];
     let mut timeline = Timeline::new();
@@ -163,10 +163,15 @@ pub fn timeline(data: &[u8]) {
             .locate(track, rtp_timestamp, now)
             .expect("the track was added");
         if let Some((before, pts)) = last[index]
-            && rtp_timestamp.wrapping_sub(before) < 1 << 31
             && !moment.discontinuity
         {
-            assert!(moment.pts >= pts, "{:?} after {pts:?}", moment.pts);
+            let onwards = rtp_timestamp.wrapping_sub(before) < 1 << 31;
+            let (early, late) = if onwards {
+                (pts, moment.pts)
+            } else {
+                (moment.pts, pts)
+            };
+            assert!(early <= late, "{early:?} and {late:?}, {onwards}");
         }
         last[index] = Some((rtp_timestamp, moment.pts));
     }

@@ -74,7 +74,10 @@ impl Correction {
 
 impl Course {
     fn offset(&self, ticks: i64) -> i64 {
-        let passed = ticks.saturating_sub(self.from).max(0);
+        if ticks <= self.from {
+            return self.offset;
+        }
+        let passed = ticks.saturating_sub(self.from);
         let early = self.target.saturating_sub(self.offset);
         if early >= self.limit {
             return self.target;

@@ -244,7 +244,7 @@ impl Clock {
     fn locate(&mut self, timestamp: u32, arrival: Instant) -> Moment {
         let at = self.unwrapper.unwrap(timestamp);
         let place = at.saturating_add(self.correction.offset(at));
-        // The correction remembers one turn. Late pictures from before several keep their order too.
+        // The correction remembers one turn: what comes late from before several keeps its order here.
         self.last_pts = if at >= self.last {
             place.max(self.last_pts)
         } else {
