@@ -160,6 +160,11 @@ impl Endpoint {
         self.sessions.len()
     }
 
+    /// Streams that have a WHEP session.
+    pub fn watched_count(&self) -> usize {
+        self.streams.len()
+    }
+
     /// Requests that wait for an outcome.
     pub fn pending_count(&self) -> usize {
         self.pending.len()
