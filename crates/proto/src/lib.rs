@@ -1,7 +1,8 @@
 //! Live protocols as machines without I/O.
 //!
-//! Does: WHIP and WHEP as HTTP semantics ([`wish`]): requests and outcomes go in, responses and actions come out.
-//! Refuses to know: sockets, clocks, HTTP framing, TLS, the SDP engine, who may publish or play.
+//! Does: WHIP and WHEP as HTTP semantics ([`wish`]): requests and outcomes go in, responses and actions come out;
+//! and reads the tokens that say who may publish or play ([`token`]).
+//! Refuses to know: sockets, clocks, ciphers, HTTP framing, the SDP engine, whom an application trusts.
 //! Invariant: every request is answered exactly once, and every session the caller made is answered for or told to close.
 
 #![forbid(unsafe_code)]
@@ -10,7 +11,11 @@
     deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
+mod permission;
+pub mod token;
 pub mod wish;
+
+pub use permission::Permission;
 
 #[cfg(test)]
 #[expect(

@@ -15,6 +15,14 @@
 #[path = "../../../fuzz/src/wish.rs"]
 mod fuzz;
 mod seeded;
+#[expect(
+    unreachable_pub,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "as above"
+)]
+#[path = "../../../fuzz/src/token.rs"]
+mod token;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -35,6 +43,11 @@ fn http_semantics_survive_their_corpus_and_mutations() {
         crash("http_semantics", MUTATIONS / 2, fuzz::http_semantics),
         None
     );
+}
+
+#[test]
+fn token_survives_its_corpus_and_mutations() {
+    assert_eq!(crash("token", MUTATIONS, token::token), None);
 }
 
 #[test]

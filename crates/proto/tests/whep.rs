@@ -7,9 +7,8 @@ mod support;
 use std::time::Duration;
 
 use sluice_media::StreamKey;
-use sluice_proto::wish::{
-    Action, Event, EventReader, LayerSelection, Options, Outcome, Output, Permission,
-};
+use sluice_proto::Permission;
+use sluice_proto::wish::{Action, Event, EventReader, LayerSelection, Options, Outcome, Output};
 use support::{ANSWER, FRAGMENT, SDP, Server, TRICKLE, located, offer};
 
 const ENDPOINT: &str = "live/show/whep";

@@ -4,7 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use sluice_proto::wish::{Action, Options, Outcome, Output, Permission, SessionAccess, Step};
+use sluice_proto::Permission;
+use sluice_proto::wish::{Action, Options, Outcome, Output, SessionAccess, Step};
 use support::{ANSWER, FRAGMENT, RESTART, SDP, Server, TRICKLE, offer, restarted};
 
 const ENDPOINT: &str = "live/show/whip";

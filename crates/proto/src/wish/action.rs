@@ -13,6 +13,7 @@ use super::pending::Ticket;
 use super::route::Protocol;
 use super::sdp::IceCredentials;
 use super::session_id::SessionId;
+use crate::Permission;
 
 /// What follows from a request or an outcome.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,15 +92,6 @@ pub enum Action {
         /// Which session.
         session: SessionId,
     },
-}
-
-/// What an authorizer decides on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permission {
-    /// To be the stream's publisher.
-    Publish,
-    /// To watch the stream.
-    Play,
 }
 
 impl From<Protocol> for Permission {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sluice_media::StreamKey;
 
-use super::action::{Action, Outcome, Permission, Step};
+use super::action::{Action, Outcome, Step};
 use super::bearer;
 use super::entity_tag::EntityTag;
 use super::event::Event;
@@ -19,6 +19,7 @@ use super::rate_limit::RateLimiter;
 use super::route::{Place, Protocol, Route};
 use super::session::Session;
 use super::session_id::SessionId;
+use crate::Permission;
 
 /// All WHIP and WHEP resources of a server.
 ///

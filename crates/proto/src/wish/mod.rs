@@ -26,7 +26,7 @@ mod sdp;
 mod session;
 mod session_id;
 
-pub use action::{Action, Outcome, Permission, Step};
+pub use action::{Action, Outcome, Step};
 pub use candidate::{Candidate, CandidateError};
 pub use endpoint::{Endpoint, Output};
 pub use event::{Event, EventKind, Layer, MediaLayers};
