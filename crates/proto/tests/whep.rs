@@ -322,6 +322,25 @@ fn end_of_a_session_ends_its_event_streams() {
 }
 
 #[test]
+fn draining_server_sends_its_viewers_elsewhere() {
+    let mut server = Server::new();
+    let readers = ["live/show", "live/other"].map(|stream| {
+        let response = server.post(&format!("{stream}/whep"), &offer("recvonly"));
+        let stream = listen(&mut server, &located(&response).0, r#"["reconnect"]"#);
+        read(&mut server, &stream)
+    });
+    let url = "https://b.example/live".to_owned();
+    server.endpoint.tell_all(&Event::Reconnect(Some(url)));
+    for reader in readers {
+        let text = server.endpoint.poll_events(reader).unwrap();
+        assert_eq!(
+            text,
+            "event: reconnect\ndata: {\"url\":\"https://b.example/live\"}\n\n"
+        );
+    }
+}
+
+#[test]
 fn layer_is_selected() {
     let mut server = Server::new();
     let (session, _) = play(&mut server);

@@ -27,6 +27,13 @@ fn section_4_1_get_and_head_have_no_content() {
 }
 
 #[test]
+fn rfc_9110_section_9_3_2_head_never_has_content() {
+    let mut server = Server::new();
+    let response = server.send("HEAD", "live/show/nothing", &[], "");
+    assert_eq!((response.status, response.body.len()), (404, 0));
+}
+
+#[test]
 fn section_4_1_refusals_are_problem_statements() {
     let response = Server::new().post(ENDPOINT, "nonsense");
     assert_eq!(
@@ -354,19 +361,18 @@ fn section_4_4_3_what_cannot_be_had_refuses_the_whole_offer() {
 }
 
 #[test]
-fn section_4_4_4_server_is_never_the_dtls_client() {
-    for (setup, status) in [
-        ("actpass", 201),
-        ("active", 201),
-        ("passive", 422),
-        ("holdconn", 422),
+fn section_4_4_4_dtls_role_is_one_that_the_rules_allow() {
+    for (setup, by_default, strict) in [
+        ("actpass", 201, 201),
+        ("active", 201, 201),
+        ("passive", 201, 422),
+        ("holdconn", 422, 422),
     ] {
         let offer = offer("sendonly").replace("setup:actpass", &format!("setup:{setup}"));
-        assert_eq!(
-            Server::new().post(ENDPOINT, &offer).status,
-            status,
-            "{setup}"
-        );
+        assert_eq!(Server::new().post(ENDPOINT, &offer).status, by_default);
+        let mut options = Options::default();
+        options.offer_rules.passive_clients = false;
+        assert_eq!(Server::with(options).post(ENDPOINT, &offer).status, strict);
     }
 }
 

@@ -99,7 +99,13 @@ impl Endpoint {
     /// Takes a request.
     pub fn handle(&mut self, now: Instant, request: &Request<'_>) -> Step {
         let result = self.dispatch(now, request);
-        self.step(result)
+        let mut step = self.step(result);
+        if let Step::Respond(response) = &mut step
+            && request.method == "HEAD"
+        {
+            response.body.clear();
+        }
+        step
     }
 
     /// Takes the outcome of an action. Nothing when nobody waits for it any more:
@@ -199,6 +205,14 @@ impl Endpoint {
                     self.output.push_back(Output::Events { reader });
                 }
             }
+        }
+    }
+
+    /// Tells all viewers of all streams, as when a server that drains wants them elsewhere.
+    pub fn tell_all(&mut self, event: &Event) {
+        let keys: Vec<_> = self.streams.keys().cloned().collect();
+        for key in &keys {
+            self.tell(key, event);
         }
     }
 

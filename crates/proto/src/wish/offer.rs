@@ -11,11 +11,17 @@ use super::sdp::{IceCredentials, SdpError, Section, Sections};
 pub struct OfferRules {
     /// Audio, and likewise video, sections at most. Default 1 (RFC 9725 §4.4.2).
     pub tracks_per_kind: usize,
+    /// Whether a client may insist on being the DTLS server, as `FFmpeg` 8 does (`setup:passive`). Default
+    /// true; RFC 9725 §4.4.4 knows only of clients that do not.
+    pub passive_clients: bool,
 }
 
 impl Default for OfferRules {
     fn default() -> Self {
-        Self { tracks_per_kind: 1 }
+        Self {
+            tracks_per_kind: 1,
+            passive_clients: true,
+        }
     }
 }
 
@@ -45,7 +51,11 @@ impl OfferRules {
                 return Err(OfferError::Direction);
             }
         }
-        if !matches!(sdp.transport("setup"), None | Some("actpass" | "active")) {
+        let role_fits = match sdp.transport("setup") {
+            None | Some("actpass" | "active") => true,
+            Some(role) => role == "passive" && self.passive_clients,
+        };
+        if !role_fits {
             return Err(OfferError::SetupRole);
         }
         check_transport(&sdp)
@@ -168,7 +178,7 @@ pub enum OfferError {
     NotBundled,
     /// RTCP on a port of its own (RFC 9725 §4.4.1).
     NoRtcpMux,
-    /// The client wants the server to start DTLS (RFC 9725 §4.4.4).
+    /// A DTLS role that the rules do not allow (RFC 9725 §4.4.4).
     SetupRole,
 }
 
@@ -195,7 +205,7 @@ impl OfferError {
             Self::Direction => "a media section has a direction that this protocol does not allow",
             Self::NotBundled => "the media sections are not all in one BUNDLE group",
             Self::NoRtcpMux => "RTP and RTCP are not multiplexed",
-            Self::SetupRole => "the DTLS setup attribute is neither actpass nor active",
+            Self::SetupRole => "the DTLS setup attribute names a role that is not supported",
         }
     }
 }
