@@ -296,7 +296,7 @@ impl World {
     fn check(&self) {
         assert_eq!(self.endpoint.session_count(), self.alive.len());
         assert_eq!(self.endpoint.pending_count(), self.waiting.len());
-        assert!(self.alive.len() <= MAX_SESSIONS && self.waiting.len() <= MAX_PENDING);
+        assert!(self.alive.len() <= MAX_SESSIONS && self.waiting.len() <= 2 * MAX_PENDING);
         assert!(self.endpoint.address_count() <= 2 * MAX_ADDRESSES);
     }
 

@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use sluice_proto::Permission;
-use sluice_proto::wish::{Action, Options, Outcome, Output, SessionAccess, Step};
-use support::{ANSWER, FRAGMENT, RESTART, SDP, Server, TRICKLE, offer, restarted};
+use sluice_proto::wish::{Action, Options, Outcome, Output, Request, SessionAccess, Step};
+use support::{ANSWER, FRAGMENT, RESTART, SDP, Server, TRICKLE, located, offer, restarted};
 
 const ENDPOINT: &str = "live/show/whip";
 
@@ -700,11 +700,57 @@ fn tables_are_full_at_their_caps() {
 }
 
 #[test]
+fn authorizer_that_hangs_takes_no_session_the_means_to_end() {
+    let mut options = Options::default();
+    options.max_pending = 2;
+    let mut server = Server::with(options);
+    let (session, tag) = server.publish();
+    let headers = [("content-type", SDP)];
+    for _ in 0..2 {
+        let step = server.start("POST", ENDPOINT, &headers, &offer("sendonly"));
+        assert!(matches!(step, Step::Act { .. }));
+    }
+    assert_eq!(server.post(ENDPOINT, &offer("sendonly")).status, 503);
+    assert_eq!(server.patch(&session, &tag, TRICKLE).status, 204);
+    assert_eq!(server.send("DELETE", &session, &[], "").status, 200);
+}
+
+#[test]
+fn section_5_id_is_all_entropy_and_the_tag_does_not_tell_it() {
+    let mut server = Server::new();
+    let offer = offer("sendonly");
+    let mut request = Request {
+        method: "POST",
+        path: ENDPOINT,
+        query: "",
+        headers: &[("content-type", SDP)],
+        body: offer.as_bytes(),
+        peer: server.peer,
+        entropy: std::array::from_fn(|at| u8::try_from(at).unwrap()),
+    };
+    for path in [ENDPOINT, "live/other/whip"] {
+        request.path = path;
+        let mut step = server.endpoint.handle(server.now, &request);
+        while let Step::Act { ticket, action } = step {
+            step = server.act(ticket, action);
+        }
+        let Step::Respond(response) = step else {
+            panic!()
+        };
+        let (path, tag) = located(&response);
+        let first = *request.entropy.first().unwrap();
+        assert!(path.ends_with(&format!("{first:02x}0102030405060708090a0b0c0d0e0f")));
+        assert_eq!(tag, "\"1011121314151617-0\"");
+        request.entropy[0] = 0xff;
+    }
+}
+
+#[test]
 fn entropy_that_repeats_makes_no_second_session() {
     let mut server = Server::new();
     server.publish();
     let offer = offer("sendonly");
-    let request = sluice_proto::wish::Request {
+    let request = Request {
         method: "POST",
         path: ENDPOINT,
         query: "",

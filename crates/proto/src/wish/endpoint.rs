@@ -182,7 +182,7 @@ impl Endpoint {
         self.posts.len().saturating_add(self.session_requests.len())
     }
 
-    /// Tells the viewers of a stream. The newest state is kept for those that listen later, as long as there is a
+    /// Tells the viewers of a stream; those of a layer by the layer's own key. The newest state is kept for those that listen later, as long as there is a
     /// session: the caller tells the state of a stream when it has made its first.
     pub fn tell(&mut self, key: &StreamKey, event: &Event) {
         let Some((state, sessions)) = self.streams.get_mut(key) else {
@@ -379,7 +379,7 @@ impl Endpoint {
         now: Instant,
         (action, task): (Action, Task),
     ) -> Result<Step, Problem> {
-        if self.pending.is_full() {
+        if !self.pending.has_room(&task) {
             return Err(self.options.later(503, "too many requests wait"));
         }
         if let Action::Close { session } = action {

@@ -1,6 +1,27 @@
 //! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-04), named after the working group of both.
 //!
 //! [`Endpoint`] owns the resources and the rules of HTTP; what an SDP says beyond a few lines is the caller's.
+//!
+//! ```
+//! use std::time::Instant;
+//! use sluice_proto::wish::{Action, Endpoint, Outcome, Request, Response, Step};
+//!
+//! /// Answers a request; `perform` asks the authorizer and drives the SDP engine.
+//! fn serve(
+//!     endpoint: &mut Endpoint,
+//!     now: Instant,
+//!     request: &Request<'_>,
+//!     mut perform: impl FnMut(Action) -> Outcome,
+//! ) -> Option<Response> {
+//!     let mut step = endpoint.handle(now, request);
+//!     loop {
+//!         match step {
+//!             Step::Respond(response) => return Some(response),
+//!             Step::Act { ticket, action } => step = endpoint.resume(now, ticket, perform(action))?,
+//!         }
+//!     }
+//! }
+//! ```
 
 mod action;
 mod bearer;

@@ -14,7 +14,8 @@ pub struct Options {
     pub prefix: String,
     /// Sessions at most, those in the making included; then 503. Default 10 000.
     pub max_sessions: usize,
-    /// Requests at most that wait for an outcome, each with its content; then 503. Default 256.
+    /// Requests at most that wait for an outcome, each with its content; then 503. As many POSTs of offers and, apart
+    /// from them, requests to sessions. Default 256.
     pub max_pending: usize,
     /// How long a request waits for an outcome; then 504. Default 10 s.
     pub outcome_timeout: Duration,

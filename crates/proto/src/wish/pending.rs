@@ -61,7 +61,7 @@ pub(crate) struct Creation {
     pub(crate) ufrag: Box<str>,
 }
 
-/// The waiting requests. Whoever adds one has asked [`is_full`](Self::is_full).
+/// The waiting requests. Whoever adds one has asked [`has_room`](Self::has_room).
 #[derive(Debug)]
 pub(crate) struct PendingTable {
     cap: usize,
@@ -78,8 +78,15 @@ impl PendingTable {
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting.len() >= self.cap
+    /// Whether one more may wait. Requests to sessions have room of their own:
+    /// an authorizer that hangs takes no session the means to end.
+    pub(crate) fn has_room(&self, task: &Task) -> bool {
+        let creates = self.creations().count();
+        let used = match task.creates() {
+            Some(_) => creates,
+            None => self.waiting.len().saturating_sub(creates),
+        };
+        used < self.cap
     }
 
     pub(crate) fn len(&self) -> usize {
