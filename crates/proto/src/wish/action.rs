@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sluice_media::StreamKey;
 
+use super::bearer::BearerToken;
 use super::candidate::Candidate;
 use super::fragment::SdpFragment;
 use super::http::Response;
@@ -41,7 +42,7 @@ pub enum Action {
         /// Of which stream.
         key: StreamKey,
         /// The bearer token, where one was sent.
-        token: Option<String>,
+        token: Option<BearerToken>,
         /// Who asks.
         peer: IpAddr,
     },

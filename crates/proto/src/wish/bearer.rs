@@ -1,11 +1,30 @@
 //! The bearer token of a request (RFC 6750 §2).
 
+use std::fmt;
+
 use super::http::Request;
+
+/// A token as it came; `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken(Box<str>);
+
+impl BearerToken {
+    /// The token, for the authorizer.
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken(…)")
+    }
+}
 
 /// The token of the `Authorization` field, else, where a name is given, of that query parameter.
 ///
 /// Longer than 4 KiB, or not of a token's characters, is no token.
-pub(crate) fn token<'a>(request: &Request<'a>, query_name: Option<&str>) -> Option<&'a str> {
+pub(crate) fn token(request: &Request<'_>, query_name: Option<&str>) -> Option<BearerToken> {
     let from_header = request.header("authorization").and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme
@@ -21,6 +40,7 @@ pub(crate) fn token<'a>(request: &Request<'a>, query_name: Option<&str>) -> Opti
     from_header
         .or_else(from_query)
         .filter(|token| is_token(token))
+        .map(|token| BearerToken(token.into()))
 }
 
 /// `b64token` of RFC 6750 §2.1, and the `:` of our own tokens.
@@ -49,7 +69,7 @@ mod tests {
             peer: [192, 0, 2, 1].into(),
             entropy: [0; 24],
         };
-        token(&request, name).map(str::to_owned)
+        token(&request, name).map(|token| token.as_str().to_owned())
     }
 
     #[test]

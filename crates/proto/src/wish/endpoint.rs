@@ -360,15 +360,16 @@ impl Endpoint {
         next: (Action, Task),
     ) -> Result<Step, Problem> {
         let token = bearer::token(request, self.options.query_token.as_deref());
+        let had_token = token.is_some();
         let action = Action::Authorize {
             permission: Permission::from(route.protocol),
             key: route.key.clone(),
-            token: token.map(str::to_owned),
+            token,
             peer: request.peer,
         };
         let task = Task::Authorize {
             next: Box::new(next),
-            had_token: token.is_some(),
+            had_token,
         };
         self.act(now, (action, task))
     }

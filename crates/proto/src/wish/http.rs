@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::event_stream::EventReader;
 
-/// A request, as the caller's HTTP server has read it.
-#[derive(Debug, Clone, Copy)]
+/// A request, as the caller's HTTP server has read it. It has no `Debug`: its path and header fields hold secrets.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The method, in capitals as RFC 9110 §9.1 wants it.
     pub method: &'a str,

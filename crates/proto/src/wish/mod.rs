@@ -48,6 +48,7 @@ mod session;
 mod session_id;
 
 pub use action::{Action, Outcome, Step};
+pub use bearer::BearerToken;
 pub use candidate::{Candidate, CandidateError};
 pub use endpoint::{Endpoint, Output};
 pub use event::{Event, EventKind, Layer, MediaLayers};
