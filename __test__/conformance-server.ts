@@ -43,12 +43,14 @@ export type Flaw =
   | 'anyEvent'
   | 'streamOutlivesSession'
   | 'noLayersEvent'
-  | 'noLayer';
+  | 'noLayer'
+  | 'counterIsText'
+  | 'anyAnswer';
 
 /** A WHIP and WHEP server without media, right in everything but its flaw. */
-export async function startServer(flaw?: Flaw, token?: string) {
+export async function startServer(flaw?: Flaw, token?: string, counterOffers = false) {
   const server = createServer();
-  const state = new Model(flaw, token);
+  const state = new Model(flaw, token, counterOffers);
   server.on('request', (request, response) => void state.answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -77,8 +79,11 @@ class Model {
   readonly #streams = new Map<string, string>();
   readonly #flaw: Flaw | undefined;
   readonly #token: string | undefined;
+  /** Whether WHEP offers are countered. */
+  readonly #counterOffers: boolean;
 
-  constructor(flaw: Flaw | undefined, token: string | undefined) {
+  constructor(flaw: Flaw | undefined, token: string | undefined, counterOffers: boolean) {
+    this.#counterOffers = counterOffers;
     this.#flaw = flaw;
     this.#token = token;
   }
@@ -154,12 +159,14 @@ class Model {
     this.sessions.set(id, { ufrag: /a=ice-ufrag:(.*)/.exec(body)?.[1] ?? '', restarts: 0 });
     const url = `/${whip ? 'whip' : 'whep'}/${id}`;
     const kinds = this.#has('noLayersEvent') ? 'active' : 'active,layers';
+    const countered = this.#counterOffers && !whip;
+    const isText = this.#has(countered ? 'counterIsText' : 'answerIsText');
     end(
-      201,
+      countered ? 406 : 201,
       {
         location: url,
         etag: this.#tag(id, 0),
-        'content-type': this.#has('answerIsText') ? 'text/plain' : 'application/sdp',
+        'content-type': isText ? 'text/plain' : 'application/sdp',
         link: [
           `<${this.#has('oddIceServer') ? 'http:x' : 'stun:x'}>; rel="ice-server"`,
           `<${url}/sse>; rel="${EXTENSION}:server-sent-events"; events="${kinds}"`,
@@ -172,6 +179,12 @@ class Model {
 
   #patch(request: IncomingMessage, body: string, id: string, session: Held, end: End): void {
     const { 'content-type': type, 'if-match': ifMatch } = request.headers;
+    if (type === 'application/sdp' && this.#counterOffers) {
+      const ufrag = /a=ice-ufrag:(.*)/.exec(body)?.[1];
+      if (ufrag === undefined) return end(this.#has('anyAnswer') ? 204 : 400);
+      Object.assign(session, { ufrag });
+      return end(body.includes('a=recvonly') ? 204 : 422);
+    }
     if (type !== FRAGMENT) return end(this.#has('anyPatchType') ? 204 : 415);
     if (ifMatch === undefined) return end(this.#has('noPrecondition') ? 204 : 428);
     const current = this.#has('oldTagLives') ? this.#tag(id, 0) : this.#tag(id, session.restarts);

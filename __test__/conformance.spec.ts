@@ -103,14 +103,37 @@ test('a WHEP endpoint without a publisher is judged by what is left', async (t) 
   t.deepEqual(broken, ['a 409 says Retry-After']);
 });
 
-test('every rule has been seen to fail, but for those that need another server', (t) => {
+test('a WHEP endpoint that makes counter-offers is judged in full', async (t) => {
+  const { results, left } = await verdicts('whep', undefined, true);
+  const passed = results.filter(({ verdict }) => verdict === 'pass').length;
+  t.deepEqual(
+    results.filter(({ verdict }) => verdict === 'fail'),
+    [],
+  );
+  t.true(passed > 30);
+  t.is(left, 0);
+});
+
+for (const [flaw, text] of Object.entries({
+  counterIsText: 'a counter-offer is',
+  anyAnswer: 'a malformed answer',
+})) {
+  test(`whep with counter-offers: ${flaw} breaks the rule that is about it`, async (t) => {
+    const { results } = await verdicts('whep', flaw as Flaw, true);
+    const broken = results.filter(({ verdict }) => verdict === 'fail').map(({ text }) => text);
+    t.is(broken.length, 1, broken.join('\n'));
+    t.true(broken[0]?.startsWith(text));
+  });
+}
+
+test('every rule is seen to fail, here or in a test of its own', (t) => {
   for (const [rules, own] of [
     [whipRules, whipFlaws],
     [whepRules, whepFlaws],
   ] as const) {
     const told = Object.values({ ...flaws, ...own }).flat();
     const untold = rules.filter(({ text }) => !told.some((start) => text.startsWith(start)));
-    const known = /^(POST is not redirected|a counter-offer|a 409 says)/;
+    const known = /^(POST is not redirected|a counter-offer|a malformed answer|a 409 says)/;
     t.deepEqual(
       untold.map(({ text }) => text).filter((text) => !known.test(text)),
       [],
@@ -145,8 +168,8 @@ test('--json gives the results as JSON', async (t) => {
   await server.close();
 });
 
-async function verdicts(protocol: Protocol, flaw?: Flaw) {
-  const server = await startServer(flaw, TOKEN);
+async function verdicts(protocol: Protocol, flaw?: Flaw, counterOffers = false) {
+  const server = await startServer(flaw, TOKEN, counterOffers);
   const rules = protocol === 'whip' ? whipRules : whepRules;
   const results: Result[] = [];
   for await (const result of judge(rules, new Target(server.url(protocol), protocol, TOKEN))) {

@@ -22,7 +22,7 @@ export interface Offer {
 export function makeOffer(options: OfferOptions): Offer {
   const { direction, kinds = ['audio', 'video'], setup = 'actpass', videoCodec = 'VP8' } = options;
   const { ufrag, pwd } = makeCredentials();
-  const fingerprint = hex(32).toUpperCase().match(/../g)?.join(':') ?? '';
+  const fingerprint = makeFingerprint();
   const stream = hex(8);
   const sections = kinds.map((kind, mid) => [
     `m=${kind} 9 UDP/TLS/RTP/SAVPF ${kind === 'audio' ? 111 : 96}`,
@@ -54,6 +54,27 @@ export function makeOffer(options: OfferOptions): Offer {
     'a=msid-semantic: WMS *',
   ];
   return { sdp: text([...session, ...sections.flat()]), ufrag, pwd };
+}
+
+/** Writes an answer to a server's offer that takes all of it (RFC 9429 §5.3.1). */
+export function makeAnswer(offer: string): Offer {
+  const { ufrag, pwd } = makeCredentials();
+  const fingerprint = makeFingerprint();
+  const { session, media } = new Lines(offer);
+  const sections = media.map((part) => [
+    part[0] ?? '',
+    'c=IN IP4 0.0.0.0',
+    `a=ice-ufrag:${ufrag}`,
+    `a=ice-pwd:${pwd}`,
+    'a=ice-options:trickle',
+    `a=fingerprint:sha-256 ${fingerprint}`,
+    `a=setup:${valuesOf(part, 'setup')[0] === 'active' ? 'passive' : 'active'}`,
+    ...(part[0]?.startsWith('m=application') === true ? [] : ['a=recvonly', 'a=rtcp-mux']),
+    ...part.filter((line) => /^a=(mid|rtpmap|fmtp|rtcp-fb|sctp-port):/.test(line)),
+  ]);
+  const group = session.filter((line) => line.startsWith('a=group:BUNDLE'));
+  const head = ['v=0', `o=- ${randomBytes(4).readUInt32BE()} 2 IN IP4 127.0.0.1`, 's=-', 't=0 0'];
+  return { sdp: text([...head, ...group, ...sections.flat()]), ufrag, pwd };
 }
 
 /** Credentials of a new ICE session. */
@@ -120,6 +141,10 @@ function directionOf(part: readonly string[]): string | undefined {
   return ['sendonly', 'recvonly', 'sendrecv', 'inactive'].find((name) =>
     part.includes(`a=${name}`),
   );
+}
+
+function makeFingerprint(): string {
+  return hex(32).toUpperCase().match(/../g)?.join(':') ?? '';
 }
 
 function hex(bytes: number): string {

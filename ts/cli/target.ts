@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeOffer, type Offer, type OfferOptions } from './description.js';
+import { makeAnswer, makeOffer, type Offer, type OfferOptions } from './description.js';
 import { Skip, expect } from './report.js';
 
 /** Which protocol the endpoint speaks. */
@@ -27,8 +27,9 @@ export interface Session {
   readonly url: string;
   /** The entity tag, where there is one. */
   readonly tag: string | null;
+  /** Our description: an offer, or the answer to a counter-offer. */
   readonly offer: Offer;
-  /** The SDP answer. */
+  /** The server's description: its answer, or its counter-offer. */
   readonly answer: string;
   readonly reply: Reply;
 }
@@ -92,10 +93,10 @@ export class Target {
       reply = await this.post(offer.sdp);
     }
     if (reply.status === 409) throw new Skip('409: the stream is not to be had now');
-    if (reply.status === 406) throw new Skip('406: the endpoint makes a counter-offer');
-    expect(reply.status === 201, `POST gives ${reply.status}: ${reply.body.slice(0, 200)}`);
-    const url = this.locate(reply);
-    return { url, tag: reply.headers.get('etag'), offer, answer: reply.body, reply };
+    const { body: answer } = reply;
+    if (reply.status === 406 && this.protocol === 'whep') return this.#agree(reply);
+    expect(reply.status === 201, `POST gives ${reply.status}: ${answer.slice(0, 200)}`);
+    return { url: this.locate(reply), tag: reply.headers.get('etag'), offer, answer, reply };
   }
 
   /** Opens a session, uses it and ends it. That none can be had is the failure of one rule, not of all. */
@@ -108,6 +109,16 @@ export class Target {
     } finally {
       await this.request('DELETE', session.url);
     }
+  }
+
+  /** Completes a session by the answer to a counter-offer (WHEP §4.3.2). */
+  async #agree(reply: Reply): Promise<Session> {
+    const url = this.locate(reply);
+    const offer = makeAnswer(reply.body);
+    const headers = { 'content-type': 'application/sdp' };
+    const { status } = await this.request('PATCH', url, { headers, body: offer.sdp });
+    expect(status === 204, `PATCH with an answer gives ${status}`);
+    return { url, tag: reply.headers.get('etag'), offer, answer: reply.body, reply };
   }
 
   /** POSTs what may be refused; a session that comes of it is ended. */
