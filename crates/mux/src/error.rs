@@ -42,6 +42,8 @@ pub enum MuxError {
     OverBudget,
     /// A text that cannot stand in a playlist: empty, too long, or with quotes or control characters.
     BadText,
+    /// The recording is finished: a plain MP4, no journal any more.
+    Finished,
     /// There is nothing to finish: no whole part.
     Empty,
 }
@@ -62,6 +64,7 @@ impl std::fmt::Display for MuxError {
             Self::ForeignBox { offset } => write!(f, "unexpected box at byte {offset}"),
             Self::OverBudget => write!(f, "the budget of the reader is spent"),
             Self::BadText => write!(f, "a text cannot stand in a playlist"),
+            Self::Finished => write!(f, "the recording is finished already"),
             Self::Empty => write!(f, "no whole part"),
         }
     }

@@ -15,6 +15,7 @@ mod boxes;
 mod error;
 pub mod fmp4;
 pub mod hls;
+pub mod journal;
 mod segmenter;
 
 pub use error::MuxError;

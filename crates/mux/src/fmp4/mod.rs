@@ -9,7 +9,13 @@ mod part;
 mod sample_entry;
 
 pub use init::{Track, init_segment};
+pub(crate) use init::{handler, movie_header, track_header};
 pub use part::{PartHead, ReferenceTime, Run, Sample, media_part};
+
+pub(crate) use part::{
+    DATA_OFFSET, DEFAULT_BASE_IS_MOOF, DEFAULT_DURATION, DEFAULT_FLAGS, EPOCHS_APART_MICROS,
+    SAMPLE_COMPOSITION, SAMPLE_DURATION, SAMPLE_FLAGS, SAMPLE_SIZE,
+};
 
 use sluice_media::TrackId;
 

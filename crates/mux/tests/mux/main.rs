@@ -16,5 +16,6 @@ mod ffprobe;
 mod lint;
 mod playlists;
 mod real_streams;
+mod recordings;
 mod streams;
 mod support;
