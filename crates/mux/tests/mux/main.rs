@@ -12,6 +12,7 @@
 )]
 
 mod atoms;
+mod corpus;
 mod ffprobe;
 mod lint;
 mod playlists;
