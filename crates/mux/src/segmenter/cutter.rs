@@ -37,6 +37,7 @@ pub(super) struct Cutter {
     segment_start: Timestamp,
     /// The newest frame of the cutting track.
     last: Timestamp,
+    last_keyframe: Timestamp,
     aim: Option<Duration>,
     stated: Duration,
     /// Parts beyond the target, less one for each segment since.
@@ -56,6 +57,7 @@ impl Cutter {
             part_start: origin,
             segment_start: origin,
             last: origin,
+            last_keyframe: origin,
             aim: None,
             stated: stated(options.part_target),
             overlong: 0,
@@ -67,6 +69,7 @@ impl Cutter {
         self.part_start = start;
         self.segment_start = start;
         self.last = start;
+        self.last_keyframe = start;
         self.bytes = 0;
     }
 
@@ -110,9 +113,11 @@ impl Cutter {
         let step = at.saturating_since(self.last);
         let before = std::mem::replace(&mut self.last, at);
         let segment = at.saturating_since(self.segment_start);
-        let early = self.segment_target.mul_f64(1.0 / 16.0);
-        let ends_segment = keyframe && segment.saturating_add(early) >= self.segment_target
-            || segment >= self.max_segment;
+        let ends_segment =
+            keyframe && self.may_begin_segment(at, segment) || segment >= self.max_segment;
+        if keyframe {
+            self.last_keyframe = at;
+        }
         self.catch_up(at, before, alone, cuts);
         let part = at.saturating_since(self.part_start);
         let heavy = self.bytes.saturating_add(bytes) > self.max_part_bytes;
@@ -158,6 +163,14 @@ impl Cutter {
         while !alone && at.saturating_since(self.part_start) > self.stated {
             self.cut_at_aim(cuts);
         }
+    }
+
+    /// A keyframe that comes a little early is taken, unless the next one comes in time as well.
+    fn may_begin_segment(&self, at: Timestamp, segment: Duration) -> bool {
+        let early = self.segment_target.mul_f64(1.0 / 16.0);
+        segment >= self.segment_target
+            || segment.saturating_add(early) >= self.segment_target
+                && at.saturating_since(self.last_keyframe) > early
     }
 
     fn is_due(&mut self, part: Duration, step: Duration) -> bool {

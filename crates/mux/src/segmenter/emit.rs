@@ -24,14 +24,17 @@ impl Segmenter {
             if self.cutter.is_outdated(cut, part) {
                 continue;
             }
-            cut.ends_segment |= self.cutter.outlasts(part);
+            if self.cutter.outlasts(part) {
+                cut.ends_segment = true;
+            } else if cut.ends_segment {
+                self.cutter.on_segment_end();
+            }
             self.emit(cut);
         }
     }
 
     pub(super) fn close_open(&mut self) {
         if let Some(open) = self.open.take() {
-            self.cutter.on_segment_end();
             self.outputs.push_back(Output::End(Segment {
                 number: open.number,
                 duration: open.duration,

@@ -11,6 +11,7 @@
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod answers;
 mod atoms;
 mod corpus;
 mod ffprobe;
@@ -18,5 +19,6 @@ mod lint;
 mod playlists;
 mod real_streams;
 mod recordings;
+mod segments;
 mod streams;
 mod support;

@@ -59,6 +59,50 @@ fn calm_stream_loses_nothing_and_cuts_each_second_in_five() {
     assert!((99..=100).contains(&parts), "{parts}");
 }
 
+#[test]
+fn lint_finds_what_it_looks_for() {
+    let good = play(
+        &events(&mut Seeded::new(3), Temper::calm(), 9),
+        SegmenterOptions::default(),
+    );
+    let judged = |spoil: &dyn Fn(&mut Output)| {
+        let mut playlist = MediaPlaylist::new(PlaylistOptions::default());
+        let mut lint = Lint::default();
+        for output in &good.outputs {
+            let mut output = output.clone();
+            spoil(&mut output);
+            playlist.push(&output);
+            if matches!(output, Output::Part(_) | Output::End(_)) {
+                lint.look(&mut playlist);
+            }
+        }
+    };
+    let found = |spoil: fn(&mut Output)| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| judged(&spoil))).is_err()
+    };
+    assert!(!found(|_| {}));
+    assert!(found(|output| {
+        if let Output::Part(part) = output {
+            part.duration = part.duration.mul_f64(0.9);
+        }
+    }));
+    assert!(found(|output| {
+        if let Output::Start(start) = output {
+            start.number /= 2;
+        }
+    }));
+    assert!(found(|output| {
+        if let Output::End(end) = output {
+            end.duration *= 2;
+        }
+    }));
+    assert!(found(|output| {
+        if let Output::Part(part) = output {
+            part.last |= part.index == 2;
+        }
+    }));
+}
+
 struct Run {
     outputs: Vec<Output>,
     counters: Counters,
