@@ -140,7 +140,9 @@ impl Lane {
             dts,
             composition_offset: i32::try_from(offset).unwrap_or(0),
             duration: None,
-            own_duration: frame.duration.filter(|duration| *duration > 0),
+            own_duration: frame.duration.filter(|duration| {
+                *duration > 0 && i64::from(*duration) <= ticks(MAX_OWN, self.track.rate)
+            }),
             keyframe: frame.keyframe,
             discardable: frame.discardable,
             captured_micros: frame.captured_micros,
@@ -222,6 +224,8 @@ impl Lane {
     }
 }
 
+/// A frame that claims to last longer is not believed.
+const MAX_OWN: Duration = Duration::from_secs(3);
 /// Sound that would have to be moved further is dropped.
 const MAX_MOVE: Duration = Duration::from_millis(40);
 /// Sixteen reordered pictures at two a second.

@@ -29,7 +29,7 @@ use timeline::Era;
 ///
 /// Lives as long as the stream, over any number of publishers: segment numbers, the timeline and `mfhd` sequence go
 /// on. The timeline given out starts at 0 and has no holes at discontinuities: what comes after one begins where the
-/// longest track before it ended. Drain [`poll_output`](Self::poll_output) after each call.
+/// longest track before it ended. Drain [`poll_output`](Self::poll_output) after each call: nothing is dropped there.
 #[derive(Debug)]
 pub struct Segmenter {
     options: SegmenterOptions,
@@ -111,7 +111,7 @@ impl Segmenter {
             .iter()
             .position(|track| track.config.codec.kind() == MediaKind::Video)
             .unwrap_or(0);
-        self.early.clear();
+        self.drop_early();
         self.outputs.push_back(Output::Init(Init {
             number: self.init,
             bytes,
@@ -145,6 +145,7 @@ impl Segmenter {
     /// they begin with a keyframe, behind a discontinuity.
     pub fn end_segment(&mut self) {
         self.end_era();
+        self.drop_early();
     }
 
     /// The next thing to hand out, in order.
@@ -172,7 +173,7 @@ impl Segmenter {
 
     fn try_start(&mut self, index: usize, frame: &Frame, wall_micros: i64) {
         if frame.discontinuity {
-            self.early.clear();
+            self.drop_early();
         }
         if index != self.cutting {
             if self.early.len() >= MAX_EARLY {
@@ -240,6 +241,12 @@ impl Segmenter {
                 self.end_era();
             }
         }
+    }
+
+    fn drop_early(&mut self) {
+        let dropped = u64::try_from(self.early.len()).unwrap_or(u64::MAX);
+        self.counters.before_keyframe = self.counters.before_keyframe.saturating_add(dropped);
+        self.early.clear();
     }
 
     fn end_era(&mut self) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sluice_mux::hls::{MediaPlaylist, PlaylistOptions};
+use sluice_mux::journal::Journal;
 use sluice_mux::{Counters, Output, Segmenter, SegmenterOptions};
 
 use crate::lint::Lint;
@@ -123,6 +124,13 @@ fn play(events: &[Event], options: SegmenterOptions) -> Run {
     }
     segmenter.end_segment();
     give_out(&mut segmenter, &mut playlist, &mut lint, &mut outputs);
+    let frames = events
+        .iter()
+        .filter(|event| matches!(event, Event::Frame(..)));
+    assert_eq!(
+        samples(&outputs) as u64 + dropped(segmenter.counters()),
+        frames.count() as u64
+    );
     playlist.end();
     assert!(lint.look(&mut playlist).ended);
     Run {
@@ -130,6 +138,25 @@ fn play(events: &[Event], options: SegmenterOptions) -> Run {
         counters: segmenter.counters(),
         looked_at: lint.looked_at,
     }
+}
+
+/// All samples given out, read back: the reader refuses times that do not rise.
+fn samples(outputs: &[Output]) -> usize {
+    let mut journals = Vec::new();
+    for output in outputs {
+        match output {
+            Output::Init(init) => journals.push(Journal::begin(&init.bytes).unwrap()),
+            Output::Part(part) => {
+                journals.last_mut().unwrap().append(&part.bytes).unwrap();
+            }
+            _ => {}
+        }
+    }
+    journals.iter().map(Journal::samples).sum()
+}
+
+fn dropped(counters: Counters) -> u64 {
+    counters.unknown_track + counters.before_keyframe + counters.stragglers + counters.overlapping
 }
 
 fn give_out(

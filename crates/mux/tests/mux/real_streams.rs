@@ -1,7 +1,7 @@
 //! Real H.264, H.265, VP8, VP9, AV1, AAC, Opus and MP3 through the segmenter, back out of ffmpeg.
 
 use mp4_atom::Any;
-use sluice_media::Codec;
+use sluice_media::{Codec, CodecConfig};
 use sluice_mux::fmp4::track_number;
 use sluice_mux::{Output, Segmenter, SegmenterOptions};
 
@@ -40,6 +40,20 @@ fn one_track_alone_comes_back_to_the_tick() {
         let outputs = segmented(&[&stream]);
         if let Some(packets) = ffprobe::packets(&file(&outputs)) {
             ffprobe::assert_same(&packets, &ffprobe::expected(0, &stream.frames, 0));
+        }
+    }
+}
+
+#[test]
+fn configurations_that_media_makes_are_decoded() {
+    let mut streams = [real("opus", Codec::Opus), real("aac", Codec::Aac)];
+    streams[0].track.config = CodecConfig::opus(48_000, 2).unwrap();
+    streams[1].track.config = CodecConfig::aac(44_100, 2).unwrap();
+    for (name, stream) in ["opus", "aac"].into_iter().zip(&streams) {
+        let outputs = segmented(&[stream]);
+        if let Some(decoded) = ffprobe::decoded(&file(&outputs)) {
+            assert_eq!(decoded[0].0, name);
+            assert!(decoded[0].1 + 2 >= stream.frames.len(), "{decoded:?}");
         }
     }
 }

@@ -279,6 +279,29 @@ fn frame_of_an_unknown_track_changes_nothing() {
 }
 
 #[test]
+fn last_frame_lasts_as_long_as_it_says_within_reason() {
+    for (says, lasts) in [
+        (Some(4_500), 50),
+        (None, 40),
+        (Some(0), 40),
+        (Some(u32::MAX), 40),
+    ] {
+        let mut rig = Rig::video();
+        rig.run(0, 80, 1_000);
+        let mut last = picture(80, false);
+        last.duration = says;
+        rig.segmenter.handle_frame(&last, 0);
+        rig.segmenter.end_segment();
+        let found = rig.collect();
+        assert_eq!(
+            found.segments[0].duration,
+            Duration::from_millis(80 + lasts),
+            "{says:?}"
+        );
+    }
+}
+
+#[test]
 fn hostile_times_neither_panic_nor_pile_up() {
     let mut rig = Rig::both();
     let times = [0, i64::MAX, i64::MIN, -1, 1, i64::MAX / 90_000, 5, 4, 3];
