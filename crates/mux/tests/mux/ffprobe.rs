@@ -1,6 +1,6 @@
 //! How ffmpeg sees a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -41,26 +41,30 @@ pub(crate) fn packets(file: &[u8]) -> Option<Vec<Packet>> {
 
 /// Which codecs and how many decoded frames there are, by stream.
 pub(crate) fn decoded(file: &[u8]) -> Option<Vec<(String, usize)>> {
-    let entries = "stream=codec_name,nb_read_frames";
-    let text = probe(
-        file,
-        &[
-            "-count_frames",
-            "-show_entries",
-            entries,
-            "-of",
-            "compact=p=0",
-        ],
-    )?;
-    Some(
-        text.lines()
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                let codec = field(line, "codec_name").to_owned();
-                (codec, field(line, "nb_read_frames").parse().unwrap_or(0))
-            })
-            .collect(),
-    )
+    probe(file, &COUNT).map(|text| counts(&text))
+}
+
+/// As [`decoded`], of a file on disk that may name others.
+pub(crate) fn decoded_path(path: &Path) -> Option<Vec<(String, usize)>> {
+    probe_path(path, &COUNT).map(|text| counts(&text))
+}
+
+const COUNT: [&str; 5] = [
+    "-count_frames",
+    "-show_entries",
+    "stream=codec_name,nb_read_frames",
+    "-of",
+    "compact=p=0",
+];
+
+fn counts(text: &str) -> Vec<(String, usize)> {
+    text.lines()
+        .filter(|line| line.contains("nb_read_frames"))
+        .map(|line| {
+            let codec = field(line, "codec_name").to_owned();
+            (codec, field(line, "nb_read_frames").parse().unwrap_or(0))
+        })
+        .collect()
 }
 
 /// What a demuxer must give out for these frames of one track, from `shift` ticks on. Each lasts until the next; the
@@ -109,16 +113,29 @@ pub(crate) fn assert_same(found: &[Packet], expected: &[Packet]) {
 
 fn probe(file: &[u8], arguments: &[&str]) -> Option<String> {
     // A file, because of a pipe ffprobe does not tell all durations.
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("{}-{}.mp4", std::process::id(), NEXT.fetch_add(1, Relaxed));
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = folder();
+    let path = folder.join("file.mp4");
     std::fs::write(&path, file).unwrap();
+    let text = probe_path(&path, arguments);
+    std::fs::remove_dir_all(folder).unwrap();
+    text
+}
+
+/// A new folder for one test's files.
+pub(crate) fn folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn probe_path(path: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new("ffprobe")
         .args(["-v", "error"])
         .args(arguments)
-        .arg(&path)
+        .arg(path)
         .output();
-    std::fs::remove_file(&path).unwrap();
     let Ok(output) = output else {
         eprintln!("skipped: no ffprobe on this machine");
         return None;

@@ -1,12 +1,16 @@
 //! Real H.264, H.265, VP8, VP9, AV1, AAC, Opus and MP3 through the segmenter, back out of ffmpeg.
 
+use std::time::Duration;
+
 use mp4_atom::Any;
 use sluice_media::{Codec, CodecConfig};
 use sluice_mux::fmp4::track_number;
+use sluice_mux::hls::{MediaPlaylist, PlaylistOptions, Query, Resource, ResourceAnswer};
 use sluice_mux::{Output, Segmenter, SegmenterOptions};
 
 use crate::atoms::atoms;
 use crate::ffprobe;
+use crate::lint::ready;
 use crate::support::{Elementary, drain, file, interleaved, real};
 
 #[test]
@@ -42,6 +46,34 @@ fn one_track_alone_comes_back_to_the_tick() {
             ffprobe::assert_same(&packets, &ffprobe::expected(0, &stream.frames, 0));
         }
     }
+}
+
+#[test]
+fn player_that_knows_no_parts_plays_the_same_playlist() {
+    let streams = [real("h264", Codec::H264), real("aac", Codec::Aac)];
+    let mut playlist = MediaPlaylist::new(PlaylistOptions::default());
+    for output in segmented(&[&streams[0], &streams[1]]) {
+        playlist.push(&output);
+    }
+    playlist.end();
+    let text = ready(&mut playlist, Query::default());
+    let folder = ffprobe::folder();
+    for name in text.lines().flat_map(|line| line.split('"')) {
+        let Some(resource) = Resource::parse(name) else {
+            continue;
+        };
+        let ResourceAnswer::Ready(bytes) = playlist.resource(resource, Duration::ZERO) else {
+            panic!("{name} is listed and not there");
+        };
+        std::fs::write(folder.join(name), bytes.concat()).unwrap();
+    }
+    let path = folder.join("index.m3u8");
+    std::fs::write(&path, text).unwrap();
+    let decoded = ffprobe::decoded_path(&path);
+    std::fs::remove_dir_all(folder).unwrap();
+    let Some(decoded) = decoded else { return };
+    assert_eq!(decoded[0], ("h264".to_owned(), 75), "{decoded:?}");
+    assert!(decoded[1].1 >= 128, "{decoded:?}");
 }
 
 #[test]
