@@ -54,6 +54,7 @@ pub(crate) struct Reader {
     seen: [Stamp; NEAR_TRACKS],
     /// Where frames beyond that age need a second look.
     late: Duration,
+    /// When the newest frame it has read arrived: from then on it has lost time, once that frame's successor is gone.
     last_arrival: Instant,
     frames: u64,
     evicted: bool,
@@ -231,8 +232,10 @@ impl Reader {
         if skipped == 0 && start.is_some() {
             return None;
         }
-        let resumes = ring.at(target).map_or(now, |(arrived, _)| arrived);
-        let lost = resumes.saturating_duration_since(self.last_arrival);
+        let arrival = |number| ring.at(number).map(|(arrived, _)| arrived);
+        let resumes = arrival(target).unwrap_or(now);
+        let lost_from = arrival(self.next).unwrap_or(self.last_arrival);
+        let lost = resumes.saturating_duration_since(lost_from);
         self.next = target;
         self.slow = ALL_TRACKS;
         self.started = 0;

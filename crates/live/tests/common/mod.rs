@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice_live::{
-    AdmissionId, AppSpec, EndReason, Engine, EngineOptions, Grant, Identity, Next, Output,
-    PlayRequest, Protocol, PublishRequest, SessionId, StreamError, StreamEventKind,
+    AdmissionId, AppSpec, EndReason, Engine, EngineOptions, Grant, Identity, LagPolicy, Next,
+    Output, PlayRequest, Protocol, PublishRequest, SessionId, StreamError, StreamEventKind,
     SubscribeOptions, SubscriptionId, Verdict,
 };
 use sluice_media::{
@@ -161,29 +161,42 @@ impl Stage {
             .unwrap()
     }
 
+    pub(crate) fn subscribe_with(&mut self, name: &str, policy: LagPolicy) -> SubscriptionId {
+        let mut options = SubscribeOptions::default();
+        options.lag_policy = Some(policy);
+        self.try_subscribe(name, options).unwrap()
+    }
+
     pub(crate) fn push(&mut self, session: SessionId, frame: Frame) {
         self.engine.push(self.now, session, frame).unwrap();
+    }
+
+    /// The next thing a reader is told; `None` when it has all there is.
+    pub(crate) fn read_one(&mut self, id: SubscriptionId) -> Option<Heard> {
+        Some(match self.engine.read(self.now, id) {
+            Next::Config {
+                track, revision, ..
+            } => Heard::Config(track, revision),
+            Next::Frame(frame) => Heard::Frame(frame.clone()),
+            Next::Lagged { skipped, lost } => Heard::Lagged(skipped, lost),
+            Next::Discontinuity { epoch } => Heard::Discontinuity(epoch),
+            Next::Ended(reason) => Heard::Ended(reason),
+            Next::Empty => return None,
+            _ => unreachable!("a new kind of news"),
+        })
     }
 
     /// Everything a reader can read now.
     pub(crate) fn read_all(&mut self, id: SubscriptionId) -> Vec<Heard> {
         let mut heard = Vec::new();
-        loop {
-            match self.engine.read(self.now, id) {
-                Next::Config {
-                    track, revision, ..
-                } => heard.push(Heard::Config(track, revision)),
-                Next::Frame(frame) => heard.push(Heard::Frame(frame.clone())),
-                Next::Lagged { skipped, lost } => heard.push(Heard::Lagged(skipped, lost)),
-                Next::Discontinuity { epoch } => heard.push(Heard::Discontinuity(epoch)),
-                Next::Empty => return heard,
-                Next::Ended(reason) => {
-                    heard.push(Heard::Ended(reason));
-                    return heard;
-                }
-                _ => unreachable!("a new kind of news"),
+        while let Some(next) = self.read_one(id) {
+            let ended = matches!(next, Heard::Ended(_));
+            heard.push(next);
+            if ended {
+                break;
             }
         }
+        heard
     }
 
     /// The frames among it, by their payload's number.
