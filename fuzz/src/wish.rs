@@ -127,6 +127,7 @@ impl World {
             self.entropy = self.entropy.wrapping_add(1);
         }
         let request = Request {
+            prefix: "/live",
             method,
             path: &path,
             query: "",

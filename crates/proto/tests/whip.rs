@@ -722,6 +722,7 @@ fn section_5_id_is_all_entropy_and_the_tag_does_not_tell_it() {
     let mut server = Server::new();
     let offer = offer("sendonly");
     let mut request = Request {
+        prefix: "/live",
         method: "POST",
         path: ENDPOINT,
         query: "",
@@ -753,6 +754,7 @@ fn entropy_that_repeats_makes_no_second_session() {
     server.publish();
     let offer = offer("sendonly");
     let request = Request {
+        prefix: "/live",
         method: "POST",
         path: ENDPOINT,
         query: "",

@@ -61,6 +61,7 @@ mod tests {
 
     fn found(authorization: &str, query: &str, name: Option<&str>) -> Option<String> {
         let request = Request {
+            prefix: "/live",
             method: "POST",
             path: "",
             query,

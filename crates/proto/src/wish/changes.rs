@@ -229,6 +229,7 @@ impl Endpoint {
             return Err(self.failure(&Outcome::Failed));
         };
         let session = Session {
+            prefix: creation.prefix,
             key: creation.key,
             protocol: creation.protocol,
             tag: creation.tag,
@@ -242,7 +243,7 @@ impl Endpoint {
             last_event_stream: 0,
         };
         let mut response = Response::empty(status)
-            .with("Location", self.options.session_url(&session, id))
+            .with("Location", session.url(id))
             .with("ETag", session.tag.to_string())
             .with("Accept-Patch", patch_types(session.protocol));
         for server in ice_servers {

@@ -332,6 +332,7 @@ impl Endpoint {
             session,
             tag,
             protocol: route.protocol,
+            prefix: request.prefix.into(),
             key: route.key.clone(),
             ufrag: credentials.ufrag().into(),
         });

@@ -11,18 +11,12 @@ use super::session::Session;
 use super::session_id::SessionId;
 
 impl Options {
-    /// The URL of a session, as `Location` has it.
-    pub(crate) fn session_url(&self, session: &Session, id: SessionId) -> String {
-        let (prefix, protocol) = (&self.prefix, session.protocol.as_str());
-        format!("{prefix}/{}/{protocol}/{id}", session.key)
-    }
-
     /// The extensions that a session has (RFC 9725 §4.9, WHEP events).
     pub(crate) fn extensions(&self, session: &Session, id: SessionId) -> Vec<String> {
         if session.protocol == Protocol::Whip || self.max_event_streams == 0 {
             return Vec::new();
         }
-        let url = self.session_url(session, id);
+        let url = session.url(id);
         let events = EventKind::ALL.map(EventKind::as_str).join(",");
         let mut links = vec![format!(
             r#"<{url}/sse>; rel="{EXTENSION}:server-sent-events"; events="{events}""#

@@ -9,6 +9,9 @@ use super::event_stream::EventReader;
 pub struct Request<'a> {
     /// The method, in capitals as RFC 9110 §9.1 wants it.
     pub method: &'a str,
+    /// What stands in front of `app/stream` in `Location` and `Link`: a path or an absolute URL without a `/` at its
+    /// end, for example `/live`.
+    pub prefix: &'a str,
     /// The path behind the prefix without a `/` in front: `app/stream/whip`.
     pub path: &'a str,
     /// What stands behind the `?`, or nothing. Read only where [`Options::query_token`](super::Options) opts in.

@@ -49,7 +49,7 @@ impl Endpoint {
         if let Some((state, _)) = self.streams.get(&session.key) {
             state.initial().for_each(|event| stream.push(event));
         }
-        let url = self.options.session_url(session, id);
+        let url = session.url(id);
         let response =
             Response::empty(201).with("Location", format!("{url}/sse/{}", stream.number));
         session.event_streams.push(stream);

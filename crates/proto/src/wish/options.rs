@@ -9,9 +9,6 @@ use super::rate_limit::RateLimit;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// What stands in front of `app/stream` in `Location` and `Link`: a path or an absolute URL without a `/` at its
-    /// end. Default `/live`.
-    pub prefix: String,
     /// Sessions at most, those in the making included; then 503. Default 10 000.
     pub max_sessions: usize,
     /// Requests at most that wait for an outcome, each with its content; then 503. As many POSTs of offers and, apart
@@ -57,7 +54,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            prefix: "/live".to_owned(),
             max_sessions: 10_000,
             max_pending: 256,
             outcome_timeout: Duration::from_secs(10),

@@ -57,6 +57,7 @@ pub(crate) struct Creation {
     pub(crate) session: SessionId,
     pub(crate) tag: EntityTag,
     pub(crate) protocol: Protocol,
+    pub(crate) prefix: Box<str>,
     pub(crate) key: StreamKey,
     pub(crate) ufrag: Box<str>,
 }

@@ -11,9 +11,12 @@ use super::event_stream::EventStream;
 use super::fragment::SdpFragment;
 use super::route::Protocol;
 use super::sdp::{IceCredentials, Sections};
+use super::session_id::SessionId;
 
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Of the URL by which it was made.
+    pub(crate) prefix: Box<str>,
     pub(crate) key: StreamKey,
     pub(crate) protocol: Protocol,
     pub(crate) tag: EntityTag,
@@ -27,6 +30,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Its URL, as `Location` has it.
+    pub(crate) fn url(&self, id: SessionId) -> String {
+        let (prefix, protocol) = (&self.prefix, self.protocol.as_str());
+        format!("{prefix}/{}/{protocol}/{id}", self.key)
+    }
+
     /// Whether a fragment is of another ICE session than the current one (RFC 9725 §4.3.3).
     ///
     /// The username fragment decides: RFC 9725 itself shows a trickled fragment whose password is not the offer's.

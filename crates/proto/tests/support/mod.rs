@@ -94,6 +94,7 @@ impl Server {
     ) -> Step {
         self.entropy += 1;
         let request = Request {
+            prefix: "/live",
             method,
             path,
             query: "token=from-the-query",

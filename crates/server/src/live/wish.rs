@@ -8,9 +8,10 @@ use sluice_live::{
     AccessRequest, Action as Access, FinishReason, Protocol, SessionId as Turn, StreamError,
 };
 use sluice_media::StreamKey;
+use sluice_proto::Permission;
 use sluice_proto::wish::{
     Action, Candidate, Endpoint, IceCredentials, LayerSelection, Options, Outcome, Output,
-    Permission, Protocol as WishProtocol, Request, Response, SdpFragment, SessionId, Step, Ticket,
+    Protocol as WishProtocol, Request, Response, SdpFragment, SessionId, Step, Ticket,
 };
 use sluice_sfu::{ClientId, ClientOptions, PreferredLayers, Role, SfuError};
 
@@ -75,6 +76,7 @@ impl Live {
             now,
             &Request {
                 method: &request.method,
+                prefix: &request.prefix,
                 path: &request.path,
                 query: &request.query,
                 headers: &headers,
@@ -175,6 +177,7 @@ impl Live {
                     peer,
                 } => {
                     self.wish.replies.insert(ticket, reply);
+                    let token = token.map(|token| token.as_str().into());
                     self.ask_for(now, rooms, ticket, permission, key, token, peer);
                     return;
                 }
@@ -218,7 +221,7 @@ impl Live {
         ticket: Ticket,
         permission: Permission,
         key: StreamKey,
-        token: Option<String>,
+        token: Option<Box<str>>,
         peer: IpAddr,
     ) {
         let (action, protocol) = match permission {
@@ -227,7 +230,7 @@ impl Live {
         };
         let mut request = AccessRequest::new(key, protocol);
         request.address = Some(socket_address(peer));
-        request.credentials.token = token.map(Into::into);
+        request.credentials.token = token;
         if let Err((asked, error)) = self.ask(now, action, request, Asked::Wish(ticket), false) {
             self.turn_down(now, rooms, asked, error);
         }
