@@ -93,18 +93,29 @@ async function watch(key) {
   await stopPlaying?.();
   players.hidden = false;
   const viewer = await play(`/live/${key}/whep`, whep);
-  const player = new Hls({
-    lowLatencyMode: true,
-    maxLiveSyncPlaybackRate: 1.5,
-    backBufferLength: 10,
-  });
+  const player = new Hls({ lowLatencyMode: true, backBufferLength: 10 });
   player.loadSource(`/live/${key}/index.m3u8`);
   player.attachMedia(hls);
   Object.assign(globalThis, { player, viewer });
+  const pace = setInterval(() => catchUp(player, hls), LATENCY_MS);
   stopPlaying = async () => {
+    clearInterval(pace);
     player.destroy();
     await viewer.stop();
   };
+}
+
+/**
+ * Plays a little faster while there is more between the picture and live than the playlist asks
+ * for: what the start took. hls.js itself does so only with a second of buffer ahead.
+ * @param {Hls} player
+ * @param {HTMLVideoElement} video
+ */
+function catchUp(player, video) {
+  const { buffered, currentTime } = video;
+  const ahead = buffered.length > 0 ? buffered.end(buffered.length - 1) - currentTime : 0;
+  const late = player.latency - (player.targetLatency ?? Infinity) > 0.05;
+  video.playbackRate = late && ahead > 0.35 ? 1.1 : 1;
 }
 
 async function refresh() {
