@@ -129,21 +129,22 @@ impl Bus {
     /// Every reader that has something reads all of it.
     fn drain(&mut self, now: Instant) -> u64 {
         let mut frames = 0;
-        while let Some(output) = self.engine.poll_output() {
-            if let Output::Ready(id) = output {
-                loop {
-                    match self.engine.read(now, id) {
-                        Next::Frame(frame) => {
-                            black_box(frame);
-                            frames += 1;
-                        }
-                        Next::Empty => break,
-                        other => {
-                            black_box(other);
-                        }
+        while let Some(mut reader) = self.engine.next_ready(now) {
+            loop {
+                match reader.next() {
+                    Next::Frame(frame) => {
+                        black_box(frame);
+                        frames += 1;
+                    }
+                    Next::Empty => break,
+                    other => {
+                        black_box(other);
                     }
                 }
             }
+        }
+        while let Some(output) = self.engine.poll_output() {
+            black_box(output);
         }
         frames
     }

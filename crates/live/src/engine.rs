@@ -15,9 +15,9 @@ use crate::options::{AppSpec, EngineOptions};
 use crate::output::{Output, Outputs};
 use crate::slab::Slab;
 use crate::stream::{Phase, Rejections, Session, Stream, TELL_EVERY};
-use crate::subscription::Subscription;
 use crate::timer::{Timer, Timers};
 use crate::view::{Activity, StreamView};
+use crate::visit::Readers;
 
 /// The streams of one shard, their publishers and their readers.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Engine {
     pub(crate) app_names: HashMap<Box<str>, usize>,
     pub(crate) keys: HashMap<Arc<StreamKey>, u32>,
     pub(crate) streams: Slab<Box<Stream>>,
-    pub(crate) subscriptions: Slab<Subscription>,
+    pub(crate) readers: Readers,
     pub(crate) admissions: HashMap<AdmissionId, Admission>,
     pub(crate) admissions_by_address: HashMap<IpAddr, usize>,
     pub(crate) next_admission: u64,
@@ -57,7 +57,7 @@ impl Engine {
             app_names: HashMap::new(),
             keys: HashMap::new(),
             streams: Slab::new(),
-            subscriptions: Slab::new(),
+            readers: Readers::default(),
             admissions: HashMap::new(),
             admissions_by_address: HashMap::new(),
             next_admission: 0,
@@ -133,7 +133,7 @@ impl Engine {
 
     /// Readers now.
     pub const fn subscribers(&self) -> usize {
-        self.subscriptions.len()
+        self.readers.len()
     }
 
     /// Bytes that all rings together keep.

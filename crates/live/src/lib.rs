@@ -43,6 +43,7 @@ mod subscription;
 mod timer;
 mod track;
 mod view;
+mod visit;
 mod wake;
 mod window;
 
@@ -65,3 +66,4 @@ pub use subscription::SubscriptionView;
 pub use view::{
     Activities, Activity, Metadata, StreamMetadata, StreamState, StreamView, TrackView,
 };
+pub use visit::Reader;

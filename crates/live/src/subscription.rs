@@ -7,25 +7,10 @@ use crate::error::StreamError;
 use crate::event::{EndReason, StreamEventKind};
 use crate::id::{AdmissionId, StreamId, SubscriptionId};
 use crate::options::SubscribeOptions;
-use crate::output::Output;
-use crate::reader::{Next, Reader};
+use crate::reader::{Next, Place, Story, Visit};
 use crate::request::{Action, Protocol};
-use crate::stream::Phase;
-use crate::wake::Place;
-
-/// A reader and where it is.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    pub(crate) id: SubscriptionId,
-    /// Index of its stream, which lives as long as it has readers.
-    pub(crate) stream: u32,
-    /// Where in the stream's lists; nowhere between being told and reading to `Empty`.
-    pub(crate) place: Option<Place>,
-    pub(crate) reader: Reader,
-    pub(crate) protocol: Protocol,
-    /// Its eviction was told.
-    eviction_told: bool,
-}
+use crate::visit::Reader;
+use crate::wake::Berth;
 
 /// A subscription as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,32 +58,24 @@ impl Engine {
         for (count, limit) in [
             (stream.readers, app.spec.limits.max_viewers_per_stream),
             (app.viewers, app.spec.limits.max_viewers),
-            (self.subscriptions.len(), self.options.max_subscriptions),
+            (self.readers.len(), self.options.max_subscriptions),
         ] {
             if count >= limit {
                 return Err(StreamError::ViewerLimitReached { limit });
             }
         }
         let policy = options.lag_policy.unwrap_or(app.spec.lag_policy);
-        let mut reader = Reader::new(now, &stream.ring, options.start, options.tracks, policy);
-        let wishes = reader.take_wish() && stream.lacks_start();
+        let mut wishes = false;
+        let story = Story::new(now, protocol.clone(), options.tracks, policy);
+        let id = self.readers.insert(story, |id| {
+            let berth = stream.wake.tell(id.index);
+            let mut place = Place::new(now, &stream.ring, options.start, policy);
+            (place.generation, place.stream, place.berth) = (id.generation, index, berth);
+            wishes = place.take_wish() && stream.lacks_start();
+            place
+        });
         stream.readers += 1;
         app.viewers += 1;
-        let (at, generation) = self.subscriptions.insert(|at, generation| Subscription {
-            id: SubscriptionId {
-                index: at,
-                generation,
-            },
-            stream: index,
-            place: Some(stream.wake.tell(at)),
-            reader,
-            protocol: protocol.clone(),
-            eviction_told: false,
-        });
-        let id = SubscriptionId {
-            index: at,
-            generation,
-        };
         let kind = StreamEventKind::SubscriberJoined {
             subscription: id,
             protocol,
@@ -121,84 +98,62 @@ impl Engine {
     /// not told again. A reader that cannot take more just reads later.
     #[inline]
     pub fn read(&mut self, now: Instant, id: SubscriptionId) -> Next<'_> {
-        let unsubscribed = Next::Ended(EndReason::Unsubscribed);
-        let Some(subscription) = self.subscriptions.named_mut(id.index, id.generation) else {
-            return unsubscribed;
-        };
-        let Some(stream) = self.streams.at_mut(subscription.stream) else {
-            return unsubscribed;
-        };
-        let stream = &mut **stream;
-        match subscription.reader.next(now, &stream.ring, &stream.tracks) {
-            Next::Empty => {
-                if let Phase::Ended(reason) = stream.phase {
-                    return Next::Ended(reason);
-                }
-                if subscription.place.is_none() {
-                    subscription.place = Some(stream.wake.wait(id.index));
-                }
-                if subscription.reader.take_wish() && stream.lacks_start() {
-                    stream.keyframes.want();
-                    if stream.keyframes.allow(now) {
-                        let session = stream.session_id();
-                        self.outputs.extend(session.map(Output::RequestKeyframe));
-                    }
-                    let due = stream.keyframes.due();
-                    self.timers.advance(&mut stream.timer, due, stream.id);
-                }
-                Next::Empty
-            }
-            Next::Lagged { skipped, lost } => {
-                let protocol = subscription.protocol.clone();
-                let kind = StreamEventKind::SubscriberLagged {
-                    subscription: id,
-                    protocol: protocol.clone(),
-                    skipped,
-                    lost,
-                };
-                self.outputs.event(&stream.key, kind);
-                if let Some(lost) = subscription.reader.evicted(now)
-                    && !std::mem::replace(&mut subscription.eviction_told, true)
-                {
-                    let kind = StreamEventKind::SubscriberEvicted {
-                        subscription: id,
-                        protocol,
-                        lost,
-                    };
-                    self.outputs.event(&stream.key, kind);
-                }
-                Next::Lagged { skipped, lost }
-            }
-            next => next,
+        match self.reader(now, id) {
+            Some(reader) => reader.into_next(),
+            None => Next::Ended(EndReason::Unsubscribed),
         }
+    }
+
+    /// A reader to read much from at once; `None` when there is no such subscription.
+    #[inline]
+    pub fn reader(&mut self, now: Instant, id: SubscriptionId) -> Option<Reader<'_>> {
+        let (place, story) = self.readers.named_mut(id)?;
+        let stream = self.streams.at_mut(place.stream)?;
+        Some(Reader {
+            id,
+            visit: Visit {
+                place,
+                story,
+                now,
+                in_time: false,
+            },
+            stream,
+            outputs: &mut self.outputs,
+            timers: &mut self.timers,
+        })
+    }
+
+    /// The next reader that has something to read: whom `Output::Ready` would name, for owners with so many readers
+    /// that the way through outputs is felt.
+    #[inline]
+    pub fn next_ready(&mut self, now: Instant) -> Option<Reader<'_>> {
+        let id = self.poll_ready()?;
+        self.reader(now, id)
     }
 
     /// Ends a subscription; one that is gone already is no error.
     pub fn unsubscribe(&mut self, _now: Instant, id: SubscriptionId) {
-        if self.subscriptions.named(id.index, id.generation).is_none() {
-            return;
-        }
-        let Some(subscription) = self.subscriptions.remove(id.index) else {
+        let Some((place, story)) = self.readers.named(id) else {
             return;
         };
-        let index = subscription.stream;
+        let (index, berth, frames) = (place.stream, place.berth, place.frames());
+        let protocol = story.protocol.clone();
+        self.readers.remove(id);
         let Some(stream) = self.streams.at_mut(index) else {
             return;
         };
-        if let Some(place) = subscription.place
-            && let Some(moved) = stream.wake.remove(place)
-            && let Some(moved) = self.subscriptions.at_mut(moved)
+        if let Some(moved) = stream.wake.remove(berth)
+            && let Some(moved) = self.readers.place_at(moved)
         {
-            moved.place = Some(place);
+            moved.berth = berth;
         }
         stream.readers -= 1;
         if let Some(app) = self.apps.get_mut(stream.app) {
             app.viewers -= 1;
         }
-        let (frames, ..) = subscription.reader.counts();
         let kind = StreamEventKind::SubscriberLeft {
             subscription: id,
-            protocol: subscription.protocol,
+            protocol,
             frames,
         };
         self.outputs.event(&stream.key, kind);
@@ -210,8 +165,8 @@ impl Engine {
     /// Asks the publisher for a keyframe on behalf of a reader whose decoder needs one. At most one request a second
     /// leaves per stream, whoever asks, and they go on until a keyframe comes.
     pub fn request_keyframe(&mut self, now: Instant, id: SubscriptionId) {
-        let subscription = self.subscriptions.named(id.index, id.generation);
-        if let Some(index) = subscription.map(|subscription| subscription.stream)
+        if let Some((place, _)) = self.readers.named(id)
+            && let index = place.stream
             && let Some(stream) = self.streams.at(index)
             && stream.lacks_start()
         {
@@ -221,16 +176,16 @@ impl Engine {
 
     /// A subscription as it is now.
     pub fn subscription(&self, now: Instant, id: SubscriptionId) -> Option<SubscriptionView> {
-        let subscription = self.subscriptions.named(id.index, id.generation)?;
-        let stream = self.streams.at(subscription.stream)?;
-        let (frames, skipped, dropped) = subscription.reader.counts();
+        let (place, story) = self.readers.named(id)?;
+        let stream = self.streams.at(place.stream)?;
+        let (skipped, dropped) = story.losses();
         Some(SubscriptionView {
             stream: stream.id,
-            protocol: subscription.protocol.clone(),
-            frames,
+            protocol: story.protocol.clone(),
+            frames: place.frames(),
             skipped,
             dropped,
-            lag: subscription.reader.lag(now, &stream.ring),
+            lag: place.lag(now, &stream.ring),
         })
     }
 
@@ -243,6 +198,7 @@ impl Engine {
     }
 
     /// The next reader that has something to read, each once.
+    #[inline]
     pub(crate) fn poll_ready(&mut self) -> Option<SubscriptionId> {
         loop {
             let index = *self.telling.front()?;
@@ -251,14 +207,17 @@ impl Engine {
                 continue;
             };
             if let Some(at) = stream.wake.next() {
-                let Some(subscription) = self.subscriptions.at_mut(at) else {
+                let Some(place) = self.readers.place_at(at) else {
                     continue;
                 };
-                subscription.place = None;
-                if stream.is_ended() || subscription.reader.has_news(stream.ring.head()) {
-                    return Some(subscription.id);
+                place.berth = Berth::NOWHERE;
+                if stream.is_ended() || place.has_news(stream.ring.head()) {
+                    return Some(SubscriptionId {
+                        index: at,
+                        generation: place.generation,
+                    });
                 }
-                subscription.place = Some(stream.wake.wait(at));
+                place.berth = stream.wake.wait(at);
             } else if !stream.wake.turn() {
                 stream.wake.listed = false;
                 self.telling.pop_front();

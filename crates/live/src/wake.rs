@@ -16,11 +16,12 @@ pub(crate) struct Wake {
     pub(crate) listed: bool,
 }
 
-/// Where a reader lies.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    list: usize,
-    at: usize,
+/// Where a reader lies in the lists of its stream: nowhere between being told and reading to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Berth(u32);
+
+impl Berth {
+    pub(crate) const NOWHERE: Self = Self(u32::MAX);
 }
 
 impl Wake {
@@ -30,12 +31,12 @@ impl Wake {
     }
 
     /// A reader waits for what comes next.
-    pub(crate) fn wait(&mut self, reader: u32) -> Place {
+    pub(crate) fn wait(&mut self, reader: u32) -> Berth {
         self.put(self.telling ^ 1, reader)
     }
 
     /// A reader is to be told, whether or not something came.
-    pub(crate) fn tell(&mut self, reader: u32) -> Place {
+    pub(crate) fn tell(&mut self, reader: u32) -> Berth {
         self.put(self.telling, reader)
     }
 
@@ -52,18 +53,24 @@ impl Wake {
         std::mem::replace(&mut self.fresh, false)
     }
 
-    /// A reader goes. The one named instead of it now lies in its place.
-    pub(crate) fn remove(&mut self, place: Place) -> Option<u32> {
-        let list = &mut self.lists[place.list];
-        if place.at < list.len() {
-            list.swap_remove(place.at);
+    /// A reader goes. The one named instead of it now lies where it lay.
+    pub(crate) fn remove(&mut self, berth: Berth) -> Option<u32> {
+        if berth == Berth::NOWHERE {
+            return None;
         }
-        list.get(place.at).copied()
+        let list = &mut self.lists[(berth.0 & 1) as usize];
+        let at = (berth.0 >> 1) as usize;
+        if at < list.len() {
+            list.swap_remove(at);
+        }
+        list.get(at).copied()
     }
 
-    fn put(&mut self, list: usize, reader: u32) -> Place {
+    /// The caps on readers keep the number far below what a berth can say.
+    fn put(&mut self, list: usize, reader: u32) -> Berth {
         let at = self.lists[list].len();
         self.lists[list].push(reader);
-        Place { list, at }
+        #[expect(clippy::cast_possible_truncation, reason = "see above")]
+        Berth((at as u32) << 1 | list as u32)
     }
 }
