@@ -39,7 +39,8 @@ const ADDRESSES: &[(&str, &[&str])] = &[
     ("nix", &["net", "bench"]),
     ("napi", &["node"]),
     ("napi-derive", &["node"]),
-    ("tokio", &["server", "node"]),
+    // In `live` only the bench has it, to measure against.
+    ("tokio", &["server", "node", "live"]),
 ];
 
 #[test]
