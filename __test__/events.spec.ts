@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import test from 'ava';
 import { dispatcher, isLifecycle, noDrift, subject } from '../dist/events.js';
+import { noLiveDrift } from '../dist/live/events.js';
 import type { EventsDropped, Propagated } from 'sluice';
 import type * as Native from '../native/binding.js';
 
@@ -13,6 +14,7 @@ test('each variant that Rust can send comes through the dispatcher as documented
   const lost: EventsDropped[] = [];
   const dispatch = dispatcher({
     registry: (id) => (id === 1 ? (event) => told.push(event) : undefined),
+    live: (event) => t.fail(event.type),
     dropped: (event) => lost.push(event),
     report: (error) => t.fail(String(error)),
   });
@@ -61,6 +63,7 @@ test('a target that throws is reported and the rest of the batch goes on', (t) =
       if (event.type === 'trackOpen') throw new Error('target');
       told.push(event.type);
     },
+    live: () => undefined,
     dropped: () => undefined,
     report: (error) => errors.push(error),
   });
@@ -73,16 +76,18 @@ test('an event of a registry that is gone, or of a newer addon, harms nobody', (
   const errors: unknown[] = [];
   const dispatch = dispatcher({
     registry: (id) => (id === 2 ? (event) => subject(event) : undefined),
+    live: () => undefined,
     dropped: () => undefined,
     report: (error) => errors.push(error),
   });
   dispatch([
-    { registryId: 1, events: [{ type: 'clientConnected', clientId: 'c1' }] },
-    { registryId: 2, events: [{ type: 'fromTheFuture' } as never] },
+    { registryId: 1, events: [{ type: 'clientConnected', clientId: 'c1' }], liveEvents: [] },
+    { registryId: 2, events: [{ type: 'fromTheFuture' } as never], liveEvents: [] },
   ]);
   t.deepEqual(errors, []);
 });
 
 test('the compile-time equality is a function nobody can call', (t) => {
   t.is(noDrift.length, 1);
+  t.is(noLiveDrift.length, 1);
 });

@@ -32,11 +32,14 @@ export {
   type LiveObserverEvents,
   type LiveQos,
   type StreamInfo,
+  type StreamTrack,
 } from './live/live.js';
 export {
   allowAll,
   type Authorizer,
   type AuthorizeRequest,
+  type Allowed,
+  type Refused,
   type Verdict,
 } from './live/authorizer.js';
 export {

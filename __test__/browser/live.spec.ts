@@ -90,14 +90,15 @@ async function watch({ browser, demo }: Stage, stream: string): Promise<Page> {
 
 /** Whether the picture gets as young as that in time. */
 async function ages(page: Page, player: string, ms: number, timeout: number): Promise<boolean> {
-  const young = ([id, limit]: readonly [string, number]): boolean => {
-    const age = document.getElementById(`${id}-latency`)?.dataset['ms'];
-    return age !== undefined && Number(age) < limit;
-  };
-  return page.waitForFunction(young, [player, ms] as const, { timeout }).then(
+  return page.waitForFunction(isYoung, [player, ms] as const, { timeout }).then(
     () => true,
     () => false,
   );
+}
+
+function isYoung([id, limit]: readonly [string, number]): boolean {
+  const age = document.getElementById(`${id}-latency`)?.dataset['ms'];
+  return age !== undefined && Number(age) < limit;
 }
 
 function latencies(page: Page): Promise<unknown> {
@@ -108,9 +109,8 @@ function latencies(page: Page): Promise<unknown> {
 
 function times(page: Page): Promise<{ readonly whep: number; readonly hls: number }> {
   return page.evaluate(() => {
-    const time = (id: string): number =>
-      (document.getElementById(id) as HTMLVideoElement).currentTime;
-    return { whep: time('whep'), hls: time('hls') };
+    const [whep, hls] = document.querySelectorAll<HTMLVideoElement>('#whep, #hls');
+    return { whep: whep!.currentTime, hls: hls!.currentTime };
   });
 }
 

@@ -21,7 +21,7 @@ export function openLive(sfu) {
         access: access.words,
         streams: streams.map(({ tracks, ...stream }) => ({
           ...stream,
-          tracks: tracks.map(({ track: { record: _, ...track }, qos }) => ({ ...track, qos })),
+          tracks: tracks.map(({ track, qos }) => ({ ...track, record: undefined, qos })),
         })),
       };
     },

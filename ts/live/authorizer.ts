@@ -25,10 +25,23 @@ export interface AuthorizeRequest {
  * What an authorizer says: `true` lets in, `false` refuses. An identity makes a publisher that
  * reconnects take its own stream over; a reason tells the client whether other credentials help.
  */
-export type Verdict =
-  | boolean
-  | { readonly allow: true; readonly identity?: string }
-  | { readonly allow: false; readonly reason?: 'badCredentials' | 'expired' | 'notAllowed' };
+export type Verdict = boolean | Allowed | Refused;
+
+/** Lets in, by name. */
+export interface Allowed {
+  /** The discriminant. */
+  readonly allow: true;
+  /** Who it is. Two publishers without identity are the same one: each takes over from the other. */
+  readonly identity?: string;
+}
+
+/** Refuses, with a reason. */
+export interface Refused {
+  /** The discriminant. */
+  readonly allow: false;
+  /** `badCredentials` and `expired` ask for others (401), `notAllowed` is final (403). The default. */
+  readonly reason?: 'badCredentials' | 'expired' | 'notAllowed';
+}
 
 /**
  * Decides who may publish and play. Silent for 5 s, rejecting or throwing is refusing.

@@ -33,6 +33,14 @@ export interface LiveQos {
   readonly bytes: number;
 }
 
+/** A track of a live stream as it is now. */
+export interface StreamTrack {
+  /** The track and how it is coded. */
+  readonly track: LiveTrack;
+  /** What it brings. */
+  readonly qos: LiveQos;
+}
+
 /** A live stream as it is now. */
 export interface StreamInfo {
   /** Its name. */
@@ -50,7 +58,7 @@ export interface StreamInfo {
   /** All tracks together. */
   readonly qos: LiveQos;
   /** Its tracks. */
-  readonly tracks: readonly { readonly track: LiveTrack; readonly qos: LiveQos }[];
+  readonly tracks: readonly StreamTrack[];
   /** Its readers; viewers in its room are not among them. */
   readonly subscribers: number;
   /** Seconds since its first frame. */

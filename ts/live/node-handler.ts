@@ -26,21 +26,24 @@ export type NodeHandler = (
  */
 export function nodeHandler(respond: Respond, report: (error: unknown) => void): NodeHandler {
   return (request, response, next) => {
-    void handle(request, respond)
-      .then((reply) => {
-        if (reply === undefined && next !== undefined) next();
-        else write(request, response, reply ?? NOT_FOUND);
-      })
-      .catch((error: unknown) => {
-        if (request.destroyed || response.destroyed) return;
-        if (next !== undefined) {
-          next(error);
-          return;
-        }
-        report(error);
-        write(request, response, FAILED);
-      });
+    void serve(request, response, next).catch(report);
   };
+
+  async function serve(...[request, response, next]: Parameters<NodeHandler>): Promise<void> {
+    try {
+      const reply = await handle(request, respond);
+      if (reply === undefined && next !== undefined) next();
+      else write(request, response, reply ?? NOT_FOUND);
+    } catch (error) {
+      // Whoever hung up gets no answer.
+      if (request.destroyed || response.destroyed) return;
+      if (next === undefined) {
+        write(request, response, FAILED);
+        throw error;
+      }
+      next(error);
+    }
+  }
 }
 
 async function handle(

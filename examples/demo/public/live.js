@@ -1,7 +1,7 @@
-import Hls from '/hls/hls.light.mjs';
-import { Plot } from '/page/plot.js';
-import { drawStamp, readStamp } from '/page/stamp.js';
-import { play, publish } from '/page/wish.js';
+import { Hls } from 'hls.js';
+import { Plot } from './plot.js';
+import { drawStamp, readStamp } from './stamp.js';
+import { play, publish } from './wish.js';
 
 const REFRESH_MS = 1000;
 const LATENCY_MS = 250;
