@@ -1,0 +1,126 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { Demo, until } from './demo.js';
+import { Session, gstreamer, isInstalled, wrtc } from './stacks.js';
+import type { Stack } from './stacks.js';
+
+const run = promisify(execFile);
+let demo: Demo;
+
+test.before(async () => {
+  demo = await Demo.start();
+});
+test.after.always(async (t) => {
+  t.is(await demo?.close(), 0);
+});
+
+/** A stream as `GET /live` shows it. */
+interface Listed {
+  readonly key: string;
+  readonly state: string;
+  readonly protocol?: string;
+  readonly tracks: readonly { readonly codec?: string; readonly width?: number }[];
+}
+
+async function start(
+  t: ExecutionContext,
+  stack: Stack,
+  verb: 'publish' | 'play',
+  stream: string,
+): Promise<Session> {
+  const kind = verb === 'publish' ? 'whip' : 'whep';
+  const session = await Session.start(stack, verb, demo.url(`/live/live/${stream}/${kind}`));
+  t.teardown(() => session.kill());
+  return session;
+}
+
+async function listed(stream: string): Promise<Listed | undefined> {
+  const response = await fetch(demo.url('/live'), { headers: { accept: 'application/json' } });
+  const { streams } = (await response.json()) as { streams: readonly Listed[] };
+  return streams.find(({ key }) => key === `live/${stream}`);
+}
+
+/** The stream once it has sound and pictures. */
+function published(stream: string): Promise<Listed> {
+  return until('both tracks', async () => {
+    const found = await listed(stream);
+    return found?.tracks.length === 2 && found;
+  });
+}
+
+function isLive(stack: Stack) {
+  return async (t: ExecutionContext) => {
+    await start(t, stack, 'publish', stack.name);
+    const { state, protocol, tracks } = await published(stack.name);
+    t.deepEqual({ state, protocol }, { state: 'publishing', protocol: 'whip' });
+    t.deepEqual(tracks.map(({ codec }) => codec).toSorted(), ['VP8', 'opus']);
+
+    const player = await start(t, wrtc, 'play', stack.name);
+    for (const kind of ['audio', 'video'] as const) {
+      await until(`30 of ${kind}`, () => player.received[kind] >= 30);
+    }
+
+    const url = demo.url(`/live/live/${stack.name}/index.m3u8`);
+    const probe = ['-v', 'error', '-show_entries', 'stream=codec_name,nb_read_packets'];
+    const args = [...probe, '-count_packets', '-read_intervals', '%+3', '-of', 'json', url];
+    const { stdout, stderr } = await run('ffprobe', args, { timeout: 40_000 });
+    t.is(stderr, '', 'a strict demuxer is silent');
+    const { streams } = JSON.parse(stdout) as {
+      streams: readonly { codec_name: string; nb_read_packets: string }[];
+    };
+    t.deepEqual(streams.map(({ codec_name }) => codec_name).toSorted(), ['opus', 'vp8']);
+    for (const { codec_name, nb_read_packets } of streams) {
+      t.true(Number(nb_read_packets) > 30, `${nb_read_packets} packets of ${codec_name}`);
+    }
+  };
+}
+
+test.serial('what wrtc publishes by WHIP plays by WHEP, and ffprobe reads as HLS', isLive(wrtc));
+const installed = isInstalled(gstreamer) || process.env['REQUIRE_ALL'] === '1';
+(installed ? test.serial : test.serial.skip)(
+  'what GStreamer publishes by WHIP plays by WHEP, and ffprobe reads as HLS',
+  isLive(gstreamer),
+);
+
+test.serial('viewers stay when their publisher is killed and another takes over', async (t) => {
+  const first = await start(t, wrtc, 'publish', 'taken');
+  await published('taken');
+  const viewer = await start(t, wrtc, 'play', 'taken');
+  await until('pictures', () => viewer.received.video >= 30);
+  first.kill();
+  await start(t, wrtc, 'publish', 'taken');
+  const { video, audio } = viewer.received;
+  await until('pictures of the second', () => viewer.received.video >= video + 60);
+  await until('sound of the second', () => viewer.received.audio >= audio + 60);
+  t.is((await listed('taken'))?.state, 'publishing');
+});
+
+test.serial('nobody to play is 409, and the client is told when to come back', async (t) => {
+  const response = await fetch(demo.url('/live/live/nobody/whep'), {
+    method: 'POST',
+    headers: { 'content-type': 'application/sdp' },
+    body: OFFER,
+  });
+  t.is(response.status, 409);
+  t.regex(response.headers.get('retry-after') ?? '', /^\d+$/);
+  t.is((await fetch(demo.url('/live/live/nobody/index.m3u8'))).status, 404);
+});
+
+const OFFER = `v=0
+o=- 1 1 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0
+m=video 9 UDP/TLS/RTP/SAVPF 96
+c=IN IP4 0.0.0.0
+a=mid:0
+a=recvonly
+a=rtcp-mux
+a=setup:actpass
+a=ice-ufrag:abcd
+a=ice-pwd:abcdefghijklmnopqrstuv
+a=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}
+a=rtpmap:96 VP8/90000
+`.replaceAll('\n', '\r\n');
