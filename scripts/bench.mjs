@@ -2,7 +2,7 @@
 import { root, run } from './process.mjs';
 
 /** What there is to measure; the other files of bench/ serve these. */
-const BENCHES = ['core', 'throughput', 'latency', 'memory', 'idle', 'events', 'strangers'];
+const BENCHES = ['bus', 'core', 'throughput', 'latency', 'memory', 'idle', 'events', 'strangers'];
 
 /** Runs the named bench with the remaining arguments. */
 export async function runBench([name, ...args]) {
