@@ -15,6 +15,10 @@ export declare class NativePublisher {
   configure(track: LiveTrackInput): Promise<undefined>
   /** Publishes frames in order. */
   push(frames: Array<LiveFrameInput>): Promise<undefined>
+  /** From now on a track comes as bytes: AAC in ADTS, or video with start codes at a steady rate. */
+  openFeed(track: number, codec: LiveCodec, framesPerSecond?: number | undefined | null): Promise<undefined>
+  /** Publishes what the next bytes of a track complete; none ends them. */
+  feed(track: number, bytes?: Uint8Array | undefined | null): Promise<undefined>
   /** Ends it. */
   finish(reason: LiveFinish): Promise<undefined>
 }
@@ -49,8 +53,8 @@ export declare class NativeServer {
   liveDecide(number: number, identity?: string | undefined | null, denial?: LiveDenial | undefined | null): Promise<undefined>
   /** Registers an application. */
   liveRegister(name: string): Promise<undefined>
-  /** Publishes in the application's own name. */
-  livePublish(key: string): Promise<NativePublisher>
+  /** Publishes in the application's own name, or in a client's, which the authorizer decides on. */
+  livePublish(key: string, client?: LiveClient | undefined | null): Promise<NativePublisher>
   /** Reads in the application's own name. */
   liveSubscribe(key: string): Promise<NativeReader>
   /** All live streams. */
@@ -293,6 +297,20 @@ export interface LiveBatch {
   data: Buffer
   /** Set with the last batch. */
   end?: LiveEnd
+}
+
+/** A client of a protocol that the application speaks. */
+export interface LiveClient {
+  /** The protocol's name. */
+  protocol: string
+  /** Where it is. */
+  address?: string
+  /** A user name. */
+  user?: string
+  /** A password. */
+  password?: string
+  /** A bearer token. */
+  token?: string
 }
 
 /** Codecs of live streams. */

@@ -49,7 +49,14 @@ export {
   type LiveTrack,
   type StreamKey,
 } from './live/media.js';
-export { PublishSession, type FrameInput, type TrackConfig } from './live/publish-session.js';
+export { ByteTrack } from './live/byte-track.js';
+export type { IngestClient, IngestContext, LiveProtocol, ServedProtocol } from './live/protocol.js';
+export {
+  PublishSession,
+  type ByteTrackOptions,
+  type FrameInput,
+  type TrackConfig,
+} from './live/publish-session.js';
 export { Subscription, type StreamItem } from './live/subscription.js';
 export type { HandlerOptions } from './live/exchange.js';
 export type { FetchHandler, FetchInfo } from './live/fetch-handler.js';

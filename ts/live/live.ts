@@ -1,7 +1,12 @@
 import { call, type WaitOptions } from '../abort.js';
-import { checkOptions, checkSignal, checkString } from '../check.js';
+import { checkOptions, checkSignal, checkString, present } from '../check.js';
 import { deliver, Emitter, reportTo } from '../emitter.js';
-import type { LiveAccess, LiveEvent as NativeLiveEvent, NativeServer } from '../native.js';
+import type {
+  LiveAccess,
+  LiveClient,
+  LiveEvent as NativeLiveEvent,
+  NativeServer,
+} from '../native.js';
 import { decide, type Authorizer } from './authorizer.js';
 import type { LiveEvent } from './events.js';
 import type { HandlerOptions, Respond } from './exchange.js';
@@ -9,6 +14,7 @@ import { fetchHandler, type FetchHandler } from './fetch-handler.js';
 import type { LiveTrack, StreamKey } from './media.js';
 import { parseStreamKey } from './media.js';
 import { nodeHandler, type NodeHandler } from './node-handler.js';
+import type { IngestClient, LiveProtocol, ServedProtocol } from './protocol.js';
 import { createPublishSession, type PublishSession } from './publish-session.js';
 import { createSubscription, type Subscription } from './subscription.js';
 
@@ -134,14 +140,42 @@ export class Live extends Emitter<LiveEvents> {
    * `ERR_APP_NOT_FOUND` if there is no such application, `ERR_LIMIT` at a bound.
    */
   async publish(key: string, { signal }: WaitOptions = {}): Promise<PublishSession> {
-    const name = parseStreamKey(key);
     checkSignal(signal);
-    const native = await call(
-      () => this.#native.livePublish(name),
-      signal,
-      (late) => void late.finish('disconnected' as never).catch(() => {}),
-    );
-    return createPublishSession(name, native);
+    return this.#publish(key, undefined, signal);
+  }
+
+  /**
+   * Serves a protocol that this program speaks itself. It publishes by its context, for clients that
+   * the authorizer lets in.
+   *
+   * @example
+   * ```ts
+   * live.protocol({
+   *   name: 'tcp-h264',
+   *   serve: ({ openPublish }, signal) => {
+   *     net.createServer(async (socket) => {
+   *       const session = await openPublish('live/camera', { address: socket.remoteAddress });
+   *       const video = await session.byteTrack({ track: 0, codec: 'H264', framesPerSecond: 25 });
+   *       for await (const chunk of socket) await video.write(chunk);
+   *       await session.finish();
+   *     }).listen({ port: 9000, signal });
+   *   },
+   * });
+   * ```
+   */
+  protocol({ name, serve }: LiveProtocol): ServedProtocol {
+    checkString('name', name);
+    const ending = new AbortController();
+    const openPublish = (key: string, client: IngestClient = {}): Promise<PublishSession> =>
+      this.#publish(key, { protocol: name, ...present(client) }, ending.signal);
+    const served = (async () => serve({ openPublish }, ending.signal))().catch((error: unknown) => {
+      if (!ending.signal.aborted) this.#report(error);
+    });
+    const close = async (): Promise<void> => {
+      ending.abort();
+      await served;
+    };
+    return { close, [Symbol.asyncDispose]: close };
   }
 
   /**
@@ -189,6 +223,20 @@ export class Live extends Emitter<LiveEvents> {
   /** The same for frameworks that speak `Request` and `Response`, as hono. */
   fetchHandler(options: HandlerOptions = {}): FetchHandler {
     return fetchHandler(this.#respond(options));
+  }
+
+  async #publish(
+    key: string,
+    client: LiveClient | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<PublishSession> {
+    const name = parseStreamKey(key);
+    const native = await call(
+      () => this.#native.livePublish(name, client),
+      signal,
+      (late) => void late.finish('disconnected' as never).catch(() => {}),
+    );
+    return createPublishSession(name, native);
   }
 
   #respond({ prefix = '/live' }: HandlerOptions): Respond {

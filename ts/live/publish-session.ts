@@ -2,6 +2,7 @@ import { call } from '../abort.js';
 import { checkInteger, checkOptions } from '../check.js';
 import { SluiceError } from '../errors.js';
 import type { LiveCodec as NativeCodec, LiveFinish, NativePublisher } from '../native.js';
+import { createByteTrack, type ByteTrack } from './byte-track.js';
 import type { LiveCodec, StreamKey } from './media.js';
 
 /** How a published track is coded. */
@@ -17,6 +18,16 @@ export interface TrackConfig {
   readonly record?: Uint8Array;
   /** Ticks per second in which its times are kept. Default 90 000, and 48 000 for sound. */
   readonly rate?: number;
+}
+
+/** How a track comes as bytes. */
+export interface ByteTrackOptions {
+  /** 0 for the video and 1 for the audio of a stream by custom. */
+  readonly track: number;
+  /** What the bytes are. */
+  readonly codec: 'H264' | 'H265' | 'AAC';
+  /** Pictures a second; needed for video. */
+  readonly framesPerSecond?: number;
 }
 
 /** A frame to publish; see `LiveFrame` for the form of its bytes. */
@@ -73,6 +84,22 @@ export class PublishSession {
     const given = { track, codec: codec as NativeCodec, record: record ?? new Uint8Array() };
     await call(() => this.#native.configure(given));
     this.#tracks.set(track, { codec: given.codec, rate: ticks });
+  }
+
+  /**
+   * Announces a track that comes as bytes: AAC in ADTS, or H.264 and H.265 with start codes. Bytes
+   * carry no times, so frames are counted from 0; video comes at a steady rate and without B-frames.
+   *
+   * @throws {@link SluiceError} `ERR_CODEC` for a codec that has no such form, `ERR_CLOSED` if the
+   * session is over.
+   */
+  async byteTrack({ track, codec, framesPerSecond }: ByteTrackOptions): Promise<ByteTrack> {
+    checkInteger('track', track, 0, 65_535);
+    if (framesPerSecond !== undefined && !(framesPerSecond > 0 && framesPerSecond <= 1000)) {
+      throw new RangeError(`framesPerSecond must be above 0, at most 1000, not ${framesPerSecond}`);
+    }
+    await call(() => this.#native.openFeed(track, codec as NativeCodec, framesPerSecond));
+    return createByteTrack(track, this.#native);
   }
 
   /**

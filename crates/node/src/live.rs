@@ -1,16 +1,21 @@
 //! Live streams: requests, publishers, readers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, PromiseRaw, Uint8Array};
 use napi_derive::napi;
-use sluice_server::stream::{self, Access, AppSpec, Denial, Identity, StreamKey, SubscribeOptions};
+use sluice_server::stream::{
+    self, Access, AccessRequest, AppSpec, ByteFormat, Denial, Identity, Protocol, PublishWish,
+    StreamKey, SubscribeOptions, TrackId,
+};
 
 use crate::errors::{Fault, bad_key};
 use crate::live_values::{
-    LiveBatch, LiveFrameInput, LiveTrackInput, StreamInfo, config_of, frame_of,
+    LiveBatch, LiveCodec, LiveFrameInput, LiveTrackInput, StreamInfo, config_of, frame_of, invalid,
+    track_id,
 };
 use crate::server::{NativeServer, settle};
 use crate::teardown::Running;
@@ -49,6 +54,33 @@ pub enum LiveFinish {
     Completed,
     /// It was lost: the stream waits for the next one.
     Disconnected,
+}
+
+/// A client of a protocol that the application speaks.
+#[napi(object, object_to_js = false)]
+pub struct LiveClient {
+    /// The protocol's name.
+    pub protocol: String,
+    /// Where it is.
+    pub address: Option<String>,
+    /// A user name.
+    pub user: Option<String>,
+    /// A password.
+    pub password: Option<String>,
+    /// A bearer token.
+    pub token: Option<String>,
+}
+
+impl LiveClient {
+    fn into_request(self, key: StreamKey) -> AccessRequest {
+        let mut request = AccessRequest::new(key, Protocol::new(&self.protocol));
+        let address = self.address.and_then(|text| text.parse::<IpAddr>().ok());
+        request.address = address.map(|ip| SocketAddr::new(ip, 0));
+        request.credentials.user = self.user.map(Into::into);
+        request.credentials.password = self.password.map(Into::into);
+        request.credentials.token = self.token.map(Into::into);
+        request
+    }
 }
 
 /// An HTTP request below the prefix.
@@ -166,15 +198,22 @@ impl NativeServer {
         settle(env, Ok(self.running().server.register_app(spec)), drop)
     }
 
-    /// Publishes in the application's own name.
+    /// Publishes in the application's own name, or in a client's, which the authorizer decides on.
     #[napi(catch_unwind)]
     pub fn live_publish<'env>(
         &self,
         env: &'env Env,
         key: String,
+        client: Option<LiveClient>,
     ) -> napi::Result<PromiseRaw<'env, NativePublisher>> {
         let running = Arc::clone(self.running());
-        let pending = stream_key(&key).map(|key| self.running().server.publish(key));
+        let pending = stream_key(&key).map(|key| {
+            let wish = match client {
+                None => PublishWish::Own(key),
+                Some(client) => PublishWish::Of(Box::new(client.into_request(key))),
+            };
+            self.running().server.publish(wish)
+        });
         settle(env, pending, move |id| NativePublisher { running, id })
     }
 
@@ -249,6 +288,34 @@ impl NativePublisher {
         settle(env, pending, drop)
     }
 
+    /// From now on a track comes as bytes: AAC in ADTS, or video with start codes at a steady rate.
+    #[napi(catch_unwind)]
+    pub fn open_feed<'env>(
+        &self,
+        env: &'env Env,
+        track: u32,
+        codec: LiveCodec,
+        frames_per_second: Option<f64>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let pending = feed_of(track, codec, frames_per_second)
+            .map(|(track, format)| self.running.server.open_feed(self.id, track, format));
+        settle(env, pending, drop)
+    }
+
+    /// Publishes what the next bytes of a track complete; none ends them.
+    #[napi(catch_unwind)]
+    pub fn feed<'env>(
+        &self,
+        env: &'env Env,
+        track: u32,
+        bytes: Option<Uint8Array>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let bytes = bytes.map(|bytes| bytes.to_vec());
+        let pending =
+            track_id(track).map(|track| self.running.server.feed_track(self.id, track, bytes));
+        settle(env, pending, drop)
+    }
+
     /// Ends it.
     #[napi(catch_unwind)]
     pub fn finish<'env>(
@@ -305,4 +372,28 @@ impl Drop for NativeReader {
 
 fn stream_key(text: &str) -> Result<StreamKey, Fault> {
     text.parse().map_err(|e| bad_key(&e))
+}
+
+fn feed_of(
+    track: u32,
+    codec: LiveCodec,
+    frames_per_second: Option<f64>,
+) -> Result<(TrackId, ByteFormat), Fault> {
+    let track = track_id(track)?;
+    if codec == LiveCodec::Aac {
+        return Ok((track, ByteFormat::Adts));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates; what is left is checked"
+    )]
+    let rate = frames_per_second.map_or(0, |rate| (rate * 1000.0).round() as u32);
+    let frames_per_thousand_seconds =
+        NonZeroU32::new(rate).ok_or_else(|| invalid("framesPerSecond must be above 0"))?;
+    let format = ByteFormat::AnnexB {
+        codec: codec.into(),
+        frames_per_thousand_seconds,
+    };
+    Ok((track, format))
 }

@@ -438,13 +438,13 @@ pub(crate) fn frame_of(input: LiveFrameInput) -> Result<Frame, Fault> {
     })
 }
 
-fn track_id(number: u32) -> Result<TrackId, Fault> {
+pub(crate) fn track_id(number: u32) -> Result<TrackId, Fault> {
     u16::try_from(number)
         .map(TrackId::new)
         .map_err(|_| invalid("track must be at most 65535"))
 }
 
-fn invalid(why: &str) -> Fault {
+pub(crate) fn invalid(why: &str) -> Fault {
     Fault::new(Code::InvalidArgument, why.to_owned())
 }
 

@@ -37,9 +37,10 @@ pub mod room {
 pub mod stream {
     pub use bytes::Bytes;
     pub use sluice_live::{
-        Action, Activities, AppSpec, Credentials, Denial, EndReason, FinishReason, FrameError,
-        Identity, LagPolicy, Limits, Protocol, Qos, SourceState, Start, StreamError, StreamEvent,
-        StreamEventKind, StreamState, SubscribeOptions, Takeover, TakeoverPolicy, Tracks,
+        AccessRequest, Action, Activities, AppSpec, Credentials, Denial, EndReason, FinishReason,
+        FrameError, Identity, LagPolicy, Limits, Protocol, Qos, SourceState, Start, StreamError,
+        StreamEvent, StreamEventKind, StreamState, SubscribeOptions, Takeover, TakeoverPolicy,
+        Tracks,
     };
     pub use sluice_media::{
         AudioParameters, Codec, CodecConfig, ConfigError, Frame, MediaKind, Parameters, StreamKey,
@@ -47,8 +48,8 @@ pub mod stream {
     };
 
     pub use crate::live::{
-        Access, AuthorizeRequest, LiveBatch, LiveEvent, LiveItem, LiveRequest, LiveResponse,
-        PublisherId, ReaderId, StreamInfo, TrackInfo,
+        Access, AuthorizeRequest, ByteFormat, LiveBatch, LiveEvent, LiveItem, LiveRequest,
+        LiveResponse, PublishWish, PublisherId, ReaderId, StreamInfo, TrackInfo,
     };
 }
 

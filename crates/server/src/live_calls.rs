@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::error::ServerError;
 use crate::live::{
-    Access, Live, LiveBatch, LiveRequest, LiveResponse, PublisherId, ReaderId, StreamInfo,
+    Access, ByteFormat, Live, LiveBatch, LiveRequest, LiveResponse, PublishWish, PublisherId,
+    ReaderId, StreamInfo,
 };
 use crate::pending::Pending;
 use crate::rooms::{Rooms, SHARD_BITS};
@@ -39,10 +40,34 @@ impl Server {
         })
     }
 
-    /// Publishes a stream in the application's own name.
-    pub fn publish(&self, key: StreamKey) -> Pending<PublisherId> {
-        self.answered(self.home(&key), move |live, rooms, now, reply| {
-            live.publish(now, rooms, key, reply);
+    /// Publishes a stream in this process.
+    pub fn publish(&self, wish: PublishWish) -> Pending<PublisherId> {
+        self.answered(self.home(wish.key()), move |live, rooms, now, reply| {
+            live.publish(now, rooms, wish, reply);
+        })
+    }
+
+    /// From now on a track of this publisher comes as bytes, by [`Self::feed_track`].
+    pub fn open_feed(
+        &self,
+        publisher: PublisherId,
+        track: TrackId,
+        format: ByteFormat,
+    ) -> Pending<()> {
+        self.live(publisher.shard(), move |live, _, _| {
+            live.open_feed(publisher, track, format)
+        })
+    }
+
+    /// Publishes what the next bytes of a track complete; `None` ends them.
+    pub fn feed_track(
+        &self,
+        publisher: PublisherId,
+        track: TrackId,
+        bytes: Option<Vec<u8>>,
+    ) -> Pending<()> {
+        self.live(publisher.shard(), move |live, _, now| {
+            live.feed(now, publisher, track, bytes.as_deref())
         })
     }
 

@@ -301,7 +301,7 @@ fn handle(
 ) -> bool {
     match message {
         Message::Job(job) => job(rooms, now),
-        Message::Live(job) => job(live, rooms, now),
+        Message::Live(job) => live.run(now, rooms, job),
         Message::Look(look) => look(rooms, io),
         Message::Connection(connection, frame) => {
             let (source, local) = (connection.peer(), connection.local());

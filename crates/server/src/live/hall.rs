@@ -13,9 +13,9 @@ use sluice_sfu::{
     TrackId as RoomTrack,
 };
 
-use super::Live;
 use super::ingest::{Fed, Ingest};
 use super::source::Source;
+use super::{Live, guarded};
 use crate::error::ServerError;
 use crate::rooms::Rooms;
 use crate::server::RegistryId;
@@ -138,9 +138,14 @@ impl Live {
             if lane.layer != packet.layer {
                 continue;
             }
+            let (session, client) = (publisher.session, publisher.client);
             let ingest = &mut publisher.ingest;
-            ingest.handle_packet(now, lane.track, packet, &mut fed);
-            let session = publisher.session;
+            let taken = guarded(|| ingest.handle_packet(now, lane.track, packet, &mut fed));
+            if taken.is_none() {
+                // The packet was this publisher's.
+                fed.clear();
+                close(now, rooms, client, "its media cannot be read");
+            }
             self.take_fed(now, rooms, room, session, &mut fed);
         }
     }

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use sluice_media::{Codec, CodecConfig, Frame, TrackId, inspect_access_unit, opus_packet_samples};
+use sluice_media::{
+    Codec, CodecConfig, Frame, ParameterSets, TrackId, inspect_access_unit, opus_packet_samples,
+};
 use sluice_rtp::{
     AccessUnit, Depacketized, Depacketizer, Moment, NtpTime, Packet, ReorderBuffer, ReorderLimits,
     Reordered, SenderInfo, Timeline,
@@ -39,7 +41,7 @@ struct Lane {
     report: Option<(SystemTime, u32)>,
     reorder: ReorderBuffer<Tapped>,
     depacketizer: Depacketizer,
-    parameter_sets: Vec<Bytes>,
+    parameter_sets: ParameterSets,
     config: Option<CodecConfig>,
     last_dts: Option<i64>,
 }
@@ -109,7 +111,7 @@ impl Ingest {
             report: None,
             reorder: ReorderBuffer::new(ReorderLimits::default()),
             depacketizer: Depacketizer::new(packet.codec)?,
-            parameter_sets: Vec::new(),
+            parameter_sets: ParameterSets::new(packet.codec),
             config: None,
             last_dts: None,
         };
@@ -201,13 +203,7 @@ impl Lane {
     /// The unit's configuration, if it differs from the one that holds.
     fn new_config(&mut self, unit: &AccessUnit) -> Option<CodecConfig> {
         let config = match self.codec {
-            Codec::H264 | Codec::H265 => {
-                if unit.parameter_sets.is_empty() || unit.parameter_sets == self.parameter_sets {
-                    return None;
-                }
-                self.parameter_sets.clone_from(&unit.parameter_sets);
-                CodecConfig::from_parameter_sets(self.codec, &unit.parameter_sets).ok()?
-            }
+            Codec::H264 | Codec::H265 => self.parameter_sets.update(&unit.parameter_sets)?,
             _ if !unit.keyframe => return None,
             Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 if self.config.is_some() => {
                 return None;

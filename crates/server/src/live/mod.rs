@@ -4,6 +4,7 @@
 //! the shard's rooms: a WHIP publisher and a WHEP viewer are clients of the stream's own room, its hall.
 
 mod access;
+mod feed;
 mod hall;
 mod hls;
 mod http;
@@ -14,11 +15,13 @@ mod values;
 mod wish;
 
 pub use access::Access;
+pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
-pub use script::{LiveBatch, LiveItem, PublisherId, ReaderId};
+pub use script::{LiveBatch, LiveItem, PublishWish, PublisherId, ReaderId};
 pub use values::{AuthorizeRequest, LiveEvent, StreamInfo, TrackInfo};
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use sluice_live::{
@@ -30,6 +33,7 @@ use sluice_sfu::LocalCandidate;
 
 use crate::rooms::Rooms;
 use crate::server::RegistryId;
+use crate::shard::LiveJob;
 
 use access::Waiting;
 use hall::Hall;
@@ -164,7 +168,9 @@ impl Live {
                 }
                 Some(Consumer::Packager(key)) => {
                     let key = key.clone();
-                    self.feed_packager(now, &key, subscription);
+                    if guarded(|| self.feed_packager(now, &key, subscription)).is_none() {
+                        self.close_packager(now, &key);
+                    }
                 }
                 None => {}
             },
@@ -189,11 +195,25 @@ impl Live {
         self.engine.end_stream(now, key)
     }
 
+    /// Runs a caller's job; one that panics is not answered.
+    pub(crate) fn run(&mut self, now: Instant, rooms: &mut Rooms, job: LiveJob) {
+        guarded(|| job(self, rooms, now));
+    }
+
     /// Ends a publisher's turn, whoever it is.
     fn finish(&mut self, now: Instant, session: SessionId, reason: FinishReason) {
         // One that is over already has been told of.
         let _ = self.engine.finish(now, session, reason);
     }
+}
+
+/// Runs what reads the bytes of strangers: a panic of ours costs the stream concerned, not the shard.
+fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    if outcome.is_err() {
+        tracing::error!("a live stream panicked");
+    }
+    outcome.ok()
 }
 
 /// What every server has; the application adds others.

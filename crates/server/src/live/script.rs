@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use sluice_live::{
-    AccessRequest, Action, AdmissionId, EndReason, FinishReason, Identity, Next, Protocol,
-    SessionId, SubscribeOptions, SubscriptionId,
+    AccessRequest, Action, AdmissionId, EndReason, FinishReason, FrameError, Identity, Next,
+    Protocol, SessionId, SubscribeOptions, SubscriptionId,
 };
 use sluice_media::{CodecConfig, Frame, StreamKey, TrackId};
 use tokio::sync::oneshot;
 
 use super::access::Asked;
+use super::feed::{ByteFormat, Feed, Unit};
 use super::{Consumer, Live};
 use crate::error::ServerError;
 use crate::rooms::{Rooms, SHARD_BITS};
@@ -82,6 +83,8 @@ pub(super) struct ReadWish {
 #[derive(Debug, Default)]
 pub(super) struct Scripts {
     publishers: HashMap<PublisherId, SessionId>,
+    /// Tracks of publishers that come as byte streams; at most one per track.
+    feeds: Vec<(PublisherId, Feed)>,
     readers: HashMap<ReaderId, Reader>,
     next: u64,
 }
@@ -93,7 +96,31 @@ struct Reader {
     waiting: Option<BatchReply>,
 }
 
+/// Who wants to publish in this process.
+#[derive(Debug, Clone)]
+pub enum PublishWish {
+    /// The application itself.
+    Own(StreamKey),
+    /// A client of a protocol that the application speaks: the authorizer decides.
+    Of(Box<AccessRequest>),
+}
+
+impl PublishWish {
+    /// The stream it is about.
+    pub(crate) fn key(&self) -> &StreamKey {
+        match self {
+            Self::Own(key) => key,
+            Self::Of(request) => &request.key,
+        }
+    }
+}
+
 impl Scripts {
+    fn close_feed(&mut self, id: PublisherId, track: TrackId) {
+        self.feeds
+            .retain(|(of, feed)| *of != id || feed.track() != track);
+    }
+
     fn number(&mut self, shard: u16) -> u64 {
         self.next += 1;
         (self.next << SHARD_BITS) | u64::from(shard)
@@ -101,20 +128,65 @@ impl Scripts {
 }
 
 impl Live {
-    /// Publishes in the application's own name.
+    /// Publishes in the application's own name, or puts the wish of somebody else before the authorizer.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
         rooms: &mut Rooms,
-        key: StreamKey,
+        wish: PublishWish,
         reply: PublishReply,
     ) {
-        let mut request = AccessRequest::new(key, Protocol::APPLICATION);
-        request.identity = Some(Identity::new("application"));
+        let (request, own) = match wish {
+            PublishWish::Own(key) => {
+                let mut request = AccessRequest::new(key, Protocol::APPLICATION);
+                request.identity = Some(Identity::new("application"));
+                (request, true)
+            }
+            PublishWish::Of(request) => (*request, false),
+        };
         let asked = Asked::Publish(reply);
-        if let Err((asked, error)) = self.ask(now, Action::Publish, request, asked, true) {
+        if let Err((asked, error)) = self.ask(now, Action::Publish, request, asked, own) {
             self.turn_down(now, rooms, asked, error);
         }
+    }
+
+    /// From now on a track of this publisher comes as bytes.
+    pub(crate) fn open_feed(
+        &mut self,
+        id: PublisherId,
+        track: TrackId,
+        format: ByteFormat,
+    ) -> Result<(), ServerError> {
+        self.session_of(id)?;
+        let feed = Feed::new(track, format).ok_or(FrameError::CodecMismatch)?;
+        self.scripts.close_feed(id, track);
+        self.scripts.feeds.push((id, feed));
+        Ok(())
+    }
+
+    /// Publishes what the next bytes of a track complete; `None` ends them. What the kernel refuses it counts and
+    /// tells.
+    pub(crate) fn feed(
+        &mut self,
+        now: Instant,
+        id: PublisherId,
+        track: TrackId,
+        bytes: Option<&[u8]>,
+    ) -> Result<(), ServerError> {
+        let session = self.session_of(id)?;
+        let mut feeds = self.scripts.feeds.iter_mut();
+        let feed = feeds.find(|(of, feed)| *of == id && feed.track() == track);
+        let (_, feed) = feed.ok_or(FrameError::UnknownTrack)?;
+        for unit in feed.take(bytes) {
+            match unit {
+                Unit::Config(config) => self.engine.set_config(now, session, track, config)?,
+                Unit::Frame(frame) => drop(self.engine.push(now, session, frame)),
+            }
+        }
+        if bytes.is_none() {
+            self.scripts.close_feed(id, track);
+        }
+        Ok(())
     }
 
     pub(super) fn open_publisher(&mut self, now: Instant, session: SessionId, reply: PublishReply) {
@@ -153,6 +225,7 @@ impl Live {
 
     /// Ends a publisher; one that is gone already is no error.
     pub(crate) fn close_publisher(&mut self, now: Instant, id: PublisherId, reason: FinishReason) {
+        self.scripts.feeds.retain(|(of, _)| *of != id);
         if let Some(session) = self.scripts.publishers.remove(&id) {
             self.finish(now, session, reason);
         }
@@ -160,7 +233,11 @@ impl Live {
 
     /// The engine ended a session: if it is one of ours, its next call says so.
     pub(super) fn forget_publisher(&mut self, session: SessionId) {
-        self.scripts.publishers.retain(|_, known| *known != session);
+        let Scripts {
+            publishers, feeds, ..
+        } = &mut self.scripts;
+        publishers.retain(|_, known| *known != session);
+        feeds.retain(|(of, _)| publishers.contains_key(of));
     }
 
     /// Reads in the application's own name.
