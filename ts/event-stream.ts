@@ -2,7 +2,7 @@ import { SluiceError } from './errors.js';
 import { isLifecycle, type Propagated } from './events.js';
 
 /** Which events a stream gives, and how many may wait in it. */
-export interface EventStreamOptions<Type extends Propagated['type'] = Propagated['type']> {
+export interface EventStreamOptions<Type extends string = Propagated['type']> {
   /** Ends the stream: the pending or next `next()` rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
   /** Only these types. Default: all. */
@@ -15,26 +15,33 @@ export interface EventStreamOptions<Type extends Propagated['type'] = Propagated
   readonly highWaterMark?: number;
 }
 
+/** Anything that is told by its type. */
+export interface AnyEvent {
+  /** The discriminant. */
+  readonly type: string;
+}
+
 /**
  * What feeds a stream.
  *
  * @internal
  */
-export interface StreamFeed {
+export interface StreamFeed<E extends AnyEvent = Propagated> {
   /** Gives it an event. */
-  readonly feed: (event: Propagated) => void;
+  readonly feed: (event: E) => void;
   /** Ends it after what waits in it. */
   readonly finish: () => void;
 }
 
 /**
- * The events of a registry from the moment of the call, as an async iterator. It ends when the
- * registry is closed. Each call of `registry.events()` gives an independent one.
+ * The events of a registry, or of live streams, from the moment of the call, as an async iterator. It
+ * ends with what it is of. Each call of `events()` gives an independent one.
  */
-export class EventStream<E extends Propagated> implements AsyncIterableIterator<E> {
+export class EventStream<E extends AnyEvent> implements AsyncIterableIterator<E> {
   readonly #types: ReadonlySet<string> | undefined;
   readonly #highWaterMark: number;
   readonly #detach: () => void;
+  readonly #keeps: (event: AnyEvent) => boolean;
   readonly #waiting: E[] = [];
   readonly #readers: Reader<E>[] = [];
   #dropped = 0;
@@ -42,13 +49,16 @@ export class EventStream<E extends Propagated> implements AsyncIterableIterator<
 
   /**
    * @param attach - Starts the feed and returns how to stop it; nothing if there is none any more.
+   * @param keeps - Which events must not be dropped.
    *
    * @internal
    */
   constructor(
-    { signal, types, highWaterMark = 4096 }: EventStreamOptions,
-    attach: (stream: StreamFeed) => (() => void) | undefined,
+    { signal, types, highWaterMark = 4096 }: EventStreamOptions<string>,
+    attach: (stream: StreamFeed<AnyEvent>) => (() => void) | undefined,
+    keeps: (event: AnyEvent) => boolean = isLifecycle,
   ) {
+    this.#keeps = keeps;
     this.#types = types && new Set(types);
     this.#highWaterMark = highWaterMark;
     if (signal?.aborted === true) {
@@ -104,7 +114,7 @@ export class EventStream<E extends Propagated> implements AsyncIterableIterator<
     await this.return();
   }
 
-  #feed(event: Propagated): void {
+  #feed(event: AnyEvent): void {
     if (this.#end !== undefined || this.#types?.has(event.type) === false) return;
     // `types` has just said that it is one of E.
     const mine = event as E;
@@ -118,7 +128,7 @@ export class EventStream<E extends Propagated> implements AsyncIterableIterator<
   }
 
   #makeRoom(): void {
-    const oldest = this.#waiting.findIndex((event) => !isLifecycle(event));
+    const oldest = this.#waiting.findIndex((event) => !this.#keeps(event));
     if (oldest >= 0) {
       this.#waiting.splice(oldest, 1);
       this.#dropped += 1;

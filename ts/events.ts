@@ -328,11 +328,11 @@ export function subject(event: Propagated): ClientId | undefined {
  *
  * @internal
  */
-export function isLifecycle({ type }: Propagated): boolean {
+export function isLifecycle({ type }: { readonly type: string }): boolean {
   return lifecycle.has(type);
 }
 
-const lifecycle: ReadonlySet<Propagated['type']> = new Set([
+const lifecycle: ReadonlySet<string> = new Set<Propagated['type']>([
   'clientConnected',
   'clientDisconnected',
   'trackOpen',

@@ -66,6 +66,7 @@ export type {
   FrameRejected,
   LayersChanged,
   LiveEvent,
+  LiveEventOf,
   PublishEnded,
   PublishStarted,
   RateLimited,
@@ -80,7 +81,7 @@ export type {
   SubscriberLeft,
   Transcoding,
 } from './live/events.js';
-export { EventStream, type EventStreamOptions } from './event-stream.js';
+export { EventStream, type AnyEvent, type EventStreamOptions } from './event-stream.js';
 export { Emitter, type EventMap } from './emitter.js';
 export type { WaitOptions } from './abort.js';
 export type {

@@ -3,7 +3,7 @@ import { checkSignal, checkString } from './check.js';
 import { deliver, Emitter, reportTo, warn } from './emitter.js';
 import { SluiceError } from './errors.js';
 import { dispatcher, type EventsDropped } from './events.js';
-import { createLive, receiveLive, type Live } from './live/live.js';
+import { createLive, endLive, receiveLive, type Live } from './live/live.js';
 import { native, type Delivery, type NativeServer } from './native.js';
 import { nativeServerOptions, type LocalCandidate, type ServerOptions } from './options.js';
 import { createRegistry, endRegistry, receive, type Registry } from './sfu/registry.js';
@@ -177,6 +177,7 @@ export class Server extends Emitter<ServerEvents> {
       await new Promise(setImmediate);
       for (const room of [...rooms, ...this.#byName.values()]) endRegistry(room, 'serverClosed');
       this.#native.endEvents();
+      endLive(this.live);
       deliver(this, 'close');
       deliver(this.observer, 'close');
     }

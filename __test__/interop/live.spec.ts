@@ -62,6 +62,7 @@ function isLive(stack: Stack) {
       await until(`30 of ${kind}`, () => player.received[kind] >= 30);
     }
 
+    t.true((await demo.metric('live_viewers')) >= 1);
     const url = demo.url(`/live/live/${stack.name}/index.m3u8`);
     const probe = ['-v', 'error', '-show_entries', 'stream=codec_name,nb_read_packets'];
     const args = [...probe, '-count_packets', '-read_intervals', '%+3', '-of', 'json', url];

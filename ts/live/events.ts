@@ -172,6 +172,12 @@ export type LiveEvent =
   | StreamReaped
   | FrameRejected;
 
+/** The events of the given types. */
+export type LiveEventOf<Type extends LiveEvent['type']> = LiveEvent & {
+  /** One of the given types. */
+  readonly type: Type;
+};
+
 /**
  * Fails to compile, naming the event, when the types above differ from those that Rust generates.
  *
@@ -180,3 +186,12 @@ export type LiveEvent =
 export const noLiveDrift = (
   difference: Drift<ByType<Exclude<Generated.LiveEvent, { type: 'authorize' }>>, ByType<LiveEvent>>,
 ): never => difference;
+
+/**
+ * Events that no reader may lose, because nothing later repeats what they tell.
+ *
+ * @internal
+ */
+export function isLiveLifecycle({ type }: { readonly type: string }): boolean {
+  return type !== 'subscriberLagged' && type !== 'frameRejected';
+}

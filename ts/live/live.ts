@@ -1,5 +1,5 @@
 import { call, type WaitOptions } from '../abort.js';
-import { checkOptions, checkSignal, checkString, present } from '../check.js';
+import { checkOptionalInteger, checkOptions, checkSignal, checkString, present } from '../check.js';
 import { deliver, Emitter, reportTo } from '../emitter.js';
 import type {
   LiveAccess,
@@ -8,7 +8,8 @@ import type {
   NativeServer,
 } from '../native.js';
 import { decide, type Authorizer } from './authorizer.js';
-import type { LiveEvent } from './events.js';
+import { EventStream, type EventStreamOptions, type StreamFeed } from '../event-stream.js';
+import { isLiveLifecycle, type LiveEvent, type LiveEventOf } from './events.js';
 import type { HandlerOptions, Respond } from './exchange.js';
 import { fetchHandler, type FetchHandler } from './fetch-handler.js';
 import type { LiveTrack, StreamKey } from './media.js';
@@ -79,6 +80,9 @@ export let createLive: (native: NativeServer, report: (error: unknown) => void) 
 /** Hands it an event; only its server does. */
 export let receiveLive: (live: Live, event: NativeLiveEvent) => void;
 
+/** Ends its streams of events; only its server does. */
+export let endLive: (live: Live) => void;
+
 /**
  * Live streams: `server.live`. Publishers and players come over HTTP (WHIP, WHEP, LL-HLS) or are
  * this very program.
@@ -98,11 +102,14 @@ export class Live extends Emitter<LiveEvents> {
   readonly observer: Emitter<LiveObserverEvents> = new Emitter();
   readonly #native: NativeServer;
   readonly #report: (error: unknown) => void;
+  readonly #streams = new Set<StreamFeed<LiveEvent>>();
   #authorizer: Authorizer | undefined;
+  #ended = false;
 
   static {
     createLive = (native, report) => new Live(native, report);
     receiveLive = (live, event) => live.#receive(event);
+    endLive = (live) => live.#end();
   }
 
   private constructor(native: NativeServer, report: (error: unknown) => void) {
@@ -213,6 +220,33 @@ export class Live extends Emitter<LiveEvents> {
   }
 
   /**
+   * What happens to live streams from now on, as an async iterator. It ends with the server.
+   *
+   * @example
+   * ```ts
+   * for await (const { type, key } of live.events({ types: ['publishStarted', 'streamEnded'] })) {
+   *   console.log(type, key);
+   * }
+   * ```
+   */
+  events<Type extends LiveEvent['type'] = LiveEvent['type']>(
+    options: EventStreamOptions<Type> = {},
+  ): EventStream<LiveEventOf<Type>> {
+    checkOptions('options', options);
+    checkSignal(options.signal);
+    checkOptionalInteger('highWaterMark', options.highWaterMark, 1, Number.MAX_SAFE_INTEGER);
+    return new EventStream(
+      options,
+      (stream) => {
+        if (this.#ended) return undefined;
+        this.#streams.add(stream);
+        return () => this.#streams.delete(stream);
+      },
+      isLiveLifecycle,
+    );
+  }
+
+  /**
    * Serves WHIP (RFC 9725), WHEP and LL-HLS below `<prefix>/:app/:stream/`: `whip`, `whep`,
    * `index.m3u8`. For `node:http`, `node:http2` and express.
    */
@@ -270,6 +304,12 @@ export class Live extends Emitter<LiveEvents> {
     const told = event as unknown as LiveEvent;
     (deliver as Deliver)(this, told.type, told);
     deliver(this.observer, 'event', told);
+    for (const stream of this.#streams) stream.feed(told);
+  }
+
+  #end(): void {
+    this.#ended = true;
+    for (const stream of this.#streams) stream.finish();
   }
 }
 

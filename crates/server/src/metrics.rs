@@ -6,6 +6,7 @@ use std::time::Instant;
 use sluice_net::UdpCounters;
 use sluice_sfu::{ClientStats, Registry, RegistryCounters};
 
+use crate::live::{Live, LiveCounters};
 use crate::rooms::{Rooms, Strangers};
 use crate::shard::Io;
 
@@ -22,10 +23,11 @@ pub(crate) struct Snapshot {
     misrouted: u64,
     panics: u64,
     events_dropped: u64,
+    live: LiveCounters,
 }
 
 impl Snapshot {
-    pub(crate) fn of(rooms: &Rooms, io: &Io) -> Self {
+    pub(crate) fn of(rooms: &Rooms, live: &Live, io: &Io) -> Self {
         let now = Instant::now();
         Self {
             shards: 1,
@@ -41,6 +43,7 @@ impl Snapshot {
             misrouted: io.misrouted,
             panics: rooms.room_panics,
             events_dropped: rooms.events.dropped(),
+            live: live.counters(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Snapshot {
         self.misrouted += other.misrouted;
         self.panics += other.panics;
         self.events_dropped += other.events_dropped;
+        self.live += other.live;
     }
 }
 
@@ -66,6 +70,7 @@ pub(crate) fn render(all: &Snapshot) -> String {
     media(&mut text, &all.counters);
     transport(&mut text, all);
     sockets(&mut text, all);
+    live(&mut text, &all.live);
     per_client(&mut text, &all.clients);
     text.0
 }
@@ -93,6 +98,50 @@ fn people(text: &mut Text, all: &Snapshot) {
         "sfu_client_disconnect_total",
         "Clients gone.",
         c.client_disconnects,
+    );
+}
+
+fn live(text: &mut Text, live: &LiveCounters) {
+    for (name, help, value) in [
+        ("live_active_streams", "Live streams.", live.streams),
+        (
+            "live_publishers",
+            "Publishers of live streams.",
+            live.publishers,
+        ),
+        (
+            "live_subscribers",
+            "Readers of live streams.",
+            live.subscribers,
+        ),
+        ("live_viewers", "Clients that play by WHEP.", live.viewers),
+        (
+            "live_playlists",
+            "Streams that are cut for HLS.",
+            live.playlists,
+        ),
+        (
+            "live_waiting_requests",
+            "HLS requests that wait for a part.",
+            live.waiting,
+        ),
+        (
+            "live_sessions",
+            "WHIP and WHEP sessions that have a URL.",
+            live.sessions,
+        ),
+        (
+            "live_ring_bytes",
+            "Bytes that the rings of live streams keep.",
+            live.ring_bytes,
+        ),
+    ] {
+        text.gauge(name, help, value);
+    }
+    text.counter(
+        "live_events_dropped_total",
+        "Telemetry of live streams dropped.",
+        live.events_dropped,
     );
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::addresses::Addresses;
 use crate::error::ServerError;
+use crate::live::Live;
 use crate::metrics::{self, Snapshot};
 use crate::options::ServerOptions;
 use crate::pending::Pending;
@@ -319,9 +320,9 @@ impl Server {
             let mut sum = Snapshot::default();
             for shard in 0..server.shards() {
                 let (sender, receiver) = oneshot::channel();
-                let look = Box::new(move |rooms: &Rooms, io: &Io| {
+                let look = Box::new(move |rooms: &Rooms, live: &Live, io: &Io| {
                     // Nobody listens any more: nothing to do.
-                    let _ = sender.send(Snapshot::of(rooms, io));
+                    let _ = sender.send(Snapshot::of(rooms, live, io));
                 });
                 server.send(shard, Message::Look(look))?;
                 sum.add(receiver.await.map_err(|_| ServerError::Closed)?);

@@ -25,7 +25,7 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Rooms, Instant) + Send>;
 pub(crate) type LiveJob = Box<dyn FnOnce(&mut Live, &mut Rooms, Instant) + Send>;
 
 /// Reads a shard's counters.
-pub(crate) type Look = Box<dyn FnOnce(&Rooms, &Io) + Send>;
+pub(crate) type Look = Box<dyn FnOnce(&Rooms, &Live, &Io) + Send>;
 
 /// What arrives in a shard's mailbox.
 pub(crate) enum Message {
@@ -302,7 +302,7 @@ fn handle(
     match message {
         Message::Job(job) => job(rooms, now),
         Message::Live(job) => live.run(now, rooms, job),
-        Message::Look(look) => look(rooms, io),
+        Message::Look(look) => look(rooms, live, io),
         Message::Connection(connection, frame) => {
             let (source, local) = (connection.peer(), connection.local());
             if io.tcp.attach(*connection).is_ok()

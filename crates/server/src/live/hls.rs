@@ -164,6 +164,15 @@ impl Live {
         self.serve_hls(now, &wish.key, wish.wanted, wish.reply);
     }
 
+    /// Requests that wait for a part.
+    pub(super) fn waiting_requests(&self) -> usize {
+        let parked = self
+            .packagers
+            .values()
+            .map(|packager| packager.parked.len());
+        parked.sum()
+    }
+
     fn serve_hls(&mut self, now: Instant, key: &StreamKey, wanted: Wanted, reply: Reply) {
         let lives = self.engine.stream(key).is_some();
         let is_over = |packager: &Packager| packager.playlist.is_ended();

@@ -18,6 +18,7 @@ pub use access::Access;
 pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
 pub use script::{LiveBatch, LiveItem, PublishWish, PublisherId, ReaderId};
+pub(crate) use values::LiveCounters;
 pub use values::{AuthorizeRequest, LiveEvent, StreamInfo, TrackInfo};
 
 use std::collections::HashMap;
@@ -182,6 +183,22 @@ impl Live {
     /// Registers an application on this shard.
     pub(crate) fn register(&mut self, spec: AppSpec) -> Result<(), StreamError> {
         self.engine.register(spec)
+    }
+
+    /// What there is of everything.
+    pub(crate) fn counters(&self) -> LiveCounters {
+        let viewers = self.halls.values().map(|hall| hall.viewers.len());
+        LiveCounters {
+            streams: self.engine.streams().count() as u64,
+            publishers: self.engine.publishers() as u64,
+            subscribers: self.engine.subscribers() as u64,
+            viewers: viewers.sum::<usize>() as u64,
+            playlists: self.packagers.len() as u64,
+            waiting: self.waiting_requests() as u64,
+            sessions: self.wish.sessions() as u64,
+            ring_bytes: self.engine.ring_bytes() as u64,
+            events_dropped: self.engine.dropped_events(),
+        }
     }
 
     /// All streams of this shard.

@@ -96,3 +96,31 @@ impl StreamInfo {
         }
     }
 }
+
+/// What one shard, or all of them together, have of live streams now.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LiveCounters {
+    pub(crate) streams: u64,
+    pub(crate) publishers: u64,
+    pub(crate) subscribers: u64,
+    pub(crate) viewers: u64,
+    pub(crate) playlists: u64,
+    pub(crate) waiting: u64,
+    pub(crate) sessions: u64,
+    pub(crate) ring_bytes: u64,
+    pub(crate) events_dropped: u64,
+}
+
+impl std::ops::AddAssign for LiveCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.streams += other.streams;
+        self.publishers += other.publishers;
+        self.subscribers += other.subscribers;
+        self.viewers += other.viewers;
+        self.playlists += other.playlists;
+        self.waiting += other.waiting;
+        self.sessions += other.sessions;
+        self.ring_bytes += other.ring_bytes;
+        self.events_dropped += other.events_dropped;
+    }
+}

@@ -56,6 +56,11 @@ impl Wish {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.endpoint.deadline()
     }
+
+    /// Sessions that have a URL.
+    pub(super) fn sessions(&self) -> usize {
+        self.endpoint.session_count()
+    }
 }
 
 impl Live {
