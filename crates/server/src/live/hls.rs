@@ -286,7 +286,7 @@ impl Live {
                 // The segmenter sees the jump in the next frame.
                 Next::Lagged { .. } | Next::Discontinuity { .. } => {}
                 Next::Ended(_) => {
-                    packager.release(wall);
+                    packager.release(now, wall);
                     packager.segmenter.end_segment();
                     packager.collect();
                     packager.playlist.end();
@@ -298,10 +298,13 @@ impl Live {
             }
         }
         if packager.is_ready(now, expected) {
-            packager.release(wall);
+            packager.release(now, wall);
         }
         packager.collect();
         packager.answer_parked(now);
+        if packager.lacks_keyframe(now) {
+            self.packagers_due = Some(now);
+        }
         if packager.subscription.is_none() {
             self.engine.unsubscribe(now, subscription);
         }
@@ -315,16 +318,16 @@ impl Live {
         self.packagers_due = (!self.packagers.is_empty()).then(|| now + PACKAGER_TICK);
         for packager in self.packagers.values_mut() {
             if packager.held_since.is_some_and(|at| now >= at + HOLD) {
-                packager.release(wall_micros());
+                packager.release(now, wall_micros());
                 packager.collect();
             }
             packager.answer_parked(now);
         }
         // Browsers send no keyframe unasked, and segments begin with one.
-        let wanting = self.packagers.iter().filter(|(_, packager)| {
-            let at = packager.keyframe_at;
-            at.is_some_and(|at| now >= at + KEYFRAME_GRID) && packager.subscription.is_some()
-        });
+        let wanting = self
+            .packagers
+            .iter()
+            .filter(|(_, packager)| packager.lacks_keyframe(now));
         let sessions: Vec<_> = wanting
             .filter_map(|(key, _)| self.engine.stream(key)?.session())
             .collect();
@@ -358,9 +361,6 @@ impl Packager {
             lane.rate = Some(frame.pts.rate());
             self.tracks_changed = true;
         }
-        if frame.keyframe && frame.codec.kind() == MediaKind::Video {
-            self.keyframe_at = Some(now);
-        }
         self.held_since.get_or_insert(now);
         // Players compare the dates of segments: all are by our clock, whatever the publisher's shows.
         self.held.push_back(Frame {
@@ -377,7 +377,7 @@ impl Packager {
             || self.held_since.is_some_and(|since| now >= since + HOLD)
     }
 
-    fn release(&mut self, wall: i64) {
+    fn release(&mut self, now: Instant, wall: i64) {
         self.held_since = None;
         if std::mem::take(&mut self.tracks_changed) {
             let tracks: Vec<Track> = self
@@ -399,8 +399,12 @@ impl Packager {
         let newest = self.held.iter().map(|frame| frame.dts).max();
         for frame in std::mem::take(&mut self.held) {
             let age = newest.map(|newest| newest.saturating_since(frame.dts));
-            let age = i64::try_from(age.unwrap_or_default().as_micros()).unwrap_or_default();
-            self.segmenter.handle_frame(&frame, wall - age);
+            let age = age.unwrap_or_default();
+            if frame.keyframe && frame.codec.kind() == MediaKind::Video {
+                self.keyframe_at = now.checked_sub(age);
+            }
+            let micros = i64::try_from(age.as_micros()).unwrap_or_default();
+            self.segmenter.handle_frame(&frame, wall - micros);
         }
     }
 
@@ -450,6 +454,12 @@ impl Packager {
                 ResourceAnswer::TimedOut => Some(late()),
             },
         }
+    }
+
+    /// Whether the segment that is being made has lasted long enough.
+    fn lacks_keyframe(&self, now: Instant) -> bool {
+        let at = self.keyframe_at;
+        at.is_some_and(|at| now >= at + KEYFRAME_GRID) && self.subscription.is_some()
     }
 
     /// Whether a complete segment is listed.
