@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import test from 'ava';
 import { dispatcher, isLifecycle, noDrift, subject } from '../dist/events.js';
 import { noLiveDrift } from '../dist/live/events.js';
-import type { EventsDropped, Propagated } from 'sluice';
+import type { EventsDropped, LiveEvent, Propagated } from 'sluice';
 import type * as Native from '../native/binding.js';
 
 const { __eventSamples: samples } = createRequire(import.meta.url)(
@@ -12,9 +12,10 @@ const { __eventSamples: samples } = createRequire(import.meta.url)(
 test('each variant that Rust can send comes through the dispatcher as documented', (t) => {
   const told: Propagated[] = [];
   const lost: EventsDropped[] = [];
+  const live: LiveEvent[] = [];
   const dispatch = dispatcher({
     registry: (id) => (id === 1 ? (event) => told.push(event) : undefined),
-    live: (event) => t.fail(event.type),
+    live: (event) => live.push(event as unknown as LiveEvent),
     dropped: (event) => lost.push(event),
     report: (error) => t.fail(String(error)),
   });
@@ -23,6 +24,9 @@ test('each variant that Rust can send comes through the dispatcher as documented
   t.snapshot(told);
   t.is(new Set(told.map(({ type }) => type)).size, told.length, 'one sample per variant');
   t.is(told.length, 17, 'a new variant needs its sample, its interface and its place here');
+  t.snapshot(live);
+  t.is(new Set(live.map(({ type }) => type)).size, live.length, 'one sample per live variant');
+  t.is(live.length, 16, 'fifteen that listeners hear, and the question to the authorizer');
 });
 
 test('an event names the client it concerns; only close concerns none', (t) => {

@@ -14,6 +14,8 @@ use sluice_server::room::{
 use crate::errors::Fault;
 use crate::events::{Delivery, Event, deliveries};
 use crate::guard::guard;
+use crate::live_events::{LiveAction, LiveEvent, LiveFinishReason, LiveSourceState};
+use crate::live_values::{LiveCodec, LiveEnd};
 
 /// One sample per variant, with every optional field present. For tests.
 #[napi(js_name = "__eventSamples", catch_unwind)]
@@ -27,6 +29,11 @@ pub fn event_samples() -> Result<Vec<Delivery>, Fault> {
             registry_id: Some(1.0),
             events: propagated().into_iter().map(Event::from).collect(),
             live_events: Vec::new(),
+        });
+        samples.push(Delivery {
+            registry_id: None,
+            events: Vec::new(),
+            live_events: live(),
         });
         Ok(samples)
     })
@@ -115,6 +122,93 @@ fn propagated() -> Vec<Propagated> {
         },
         Propagated::Close {
             reason: CloseReason::Internal("a sample".to_owned()),
+        },
+    ]
+}
+
+fn live() -> Vec<LiveEvent> {
+    let (key, protocol) = ("live/show".to_owned(), "whip".to_owned());
+    let address = Some("192.0.2.1".to_owned());
+    vec![
+        LiveEvent::Authorize {
+            number: 1.0,
+            action: LiveAction::Publish,
+            key: key.clone(),
+            protocol: protocol.clone(),
+            address: address.clone(),
+            token: Some("a token".to_owned()),
+            user: Some("a user".to_owned()),
+            password: Some("a password".to_owned()),
+            query: Some("a=query".to_owned()),
+        },
+        LiveEvent::PublishStarted {
+            key: key.clone(),
+            protocol: protocol.clone(),
+            address,
+            identity: Some("somebody".to_owned()),
+        },
+        LiveEvent::PublishEnded {
+            key: key.clone(),
+            reason: LiveFinishReason::RateLimited,
+            frames: 250.0,
+            bytes: 1_000_000.0,
+        },
+        LiveEvent::SourceState {
+            key: key.clone(),
+            state: LiveSourceState::Resuming,
+            epoch: 2,
+        },
+        LiveEvent::StreamEnded {
+            key: key.clone(),
+            reason: LiveEnd::PublisherLost,
+        },
+        LiveEvent::SubscriberJoined {
+            key: key.clone(),
+            protocol: protocol.clone(),
+        },
+        LiveEvent::SubscriberLeft {
+            key: key.clone(),
+            protocol: protocol.clone(),
+            frames: 100.0,
+        },
+        LiveEvent::SubscriberLagged {
+            key: key.clone(),
+            protocol: protocol.clone(),
+            skipped: 30.0,
+            lost_ms: 1200.5,
+        },
+        LiveEvent::SubscriberEvicted {
+            key: key.clone(),
+            protocol,
+            lost_ms: 5000.0,
+        },
+        LiveEvent::Recording {
+            key: key.clone(),
+            active: true,
+        },
+        LiveEvent::Transcoding {
+            key: key.clone(),
+            active: false,
+        },
+        LiveEvent::CodecChanged {
+            key: key.clone(),
+            track: 1,
+            codec: Some(LiveCodec::Opus),
+            revision: 2,
+        },
+        LiveEvent::LayersChanged {
+            key: key.clone(),
+            layers: vec!["h".to_owned(), "q".to_owned()],
+        },
+        LiveEvent::RateLimited {
+            key: key.clone(),
+            bytes_per_second: 1_000_000.0,
+        },
+        LiveEvent::StreamReaped { key: key.clone() },
+        LiveEvent::FrameRejected {
+            key,
+            message: "a sample".to_owned(),
+            count: 3.0,
         },
     ]
 }
