@@ -54,7 +54,7 @@ export declare class NativeServer {
   /** Registers an application. */
   liveRegister(name: string): Promise<undefined>
   /** Publishes in the application's own name, or in a client's, which the authorizer decides on. */
-  livePublish(key: string, client?: LiveClient | undefined | null): Promise<NativePublisher>
+  livePublish(key: string, identity?: string | undefined | null, client?: LiveClient | undefined | null): Promise<NativePublisher>
   /** Reads in the application's own name. */
   liveSubscribe(key: string): Promise<NativeReader>
   /** All live streams. */
@@ -511,7 +511,7 @@ export interface LiveTrackInput {
   track: number
   /** Its codec. */
   codec: LiveCodec
-  /** The configuration record as MP4 carries it. */
+  /** The configuration record as MP4 carries it; empty where the frames tell it. */
   record: Uint8Array
 }
 

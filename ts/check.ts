@@ -28,6 +28,14 @@ export function checkInteger(name: string, value: unknown, least: number, most: 
   }
 }
 
+/** Checks a number that is one, and not beyond all bounds. */
+export function checkFinite(name: string, value: unknown): void {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${name} must be a number, not ${kind(value)}`);
+  }
+  if (!Number.isFinite(value)) throw new RangeError(`${name} must be finite, not ${value}`);
+}
+
 /** Checks a whole number that may be left out. */
 export function checkOptionalInteger(
   name: string,

@@ -80,6 +80,15 @@ export function isSluiceError(value: unknown): value is SluiceError {
 }
 
 /**
+ * Whoever closes what is closed already has what it wanted.
+ *
+ * @internal
+ */
+export function ignoreClosed(error: unknown): void {
+  if (!(isSluiceError(error) && error.code === 'ERR_CLOSED')) throw error;
+}
+
+/**
  * What a native call threw, as a {@link SluiceError} whose stack shows the caller.
  *
  * @internal

@@ -31,6 +31,7 @@ export {
   type LiveEvents,
   type LiveObserverEvents,
   type LiveQos,
+  type PublishOptions,
   type StreamInfo,
   type StreamTrack,
 } from './live/live.js';

@@ -1,5 +1,12 @@
 import { call, type WaitOptions } from '../abort.js';
-import { checkOptionalInteger, checkOptions, checkSignal, checkString, present } from '../check.js';
+import {
+  checkOptionalInteger,
+  checkOptionalString,
+  checkOptions,
+  checkSignal,
+  checkString,
+  present,
+} from '../check.js';
 import { deliver, Emitter, reportTo } from '../emitter.js';
 import type {
   LiveAccess,
@@ -26,6 +33,15 @@ export type LiveEvents = { [E in LiveEvent as E['type']]: [event: E] };
 export interface LiveObserverEvents {
   /** Anything happened. */
   event: [event: LiveEvent];
+}
+
+/** How to publish. */
+export interface PublishOptions extends WaitOptions {
+  /**
+   * Who publishes: whoever holds the key under the same identity goes, and readers are told of the
+   * discontinuity. Default nobody else: a key that is held is refused.
+   */
+  readonly identity?: string;
 }
 
 /** What comes in, measured over the last second. */
@@ -146,9 +162,12 @@ export class Live extends Emitter<LiveEvents> {
    * @throws {@link SluiceError} `ERR_STREAM_ALREADY_PUBLISHING` if somebody else holds the key,
    * `ERR_APP_NOT_FOUND` if there is no such application, `ERR_LIMIT` at a bound.
    */
-  async publish(key: string, { signal }: WaitOptions = {}): Promise<PublishSession> {
+  async publish(key: string, options: PublishOptions = {}): Promise<PublishSession> {
+    checkOptions('options', options);
+    const { identity, signal } = options;
+    checkOptionalString('identity', identity);
     checkSignal(signal);
-    return this.#publish(key, undefined, signal);
+    return this.#publish(key, { ...present({ identity }) }, signal);
   }
 
   /**
@@ -174,7 +193,7 @@ export class Live extends Emitter<LiveEvents> {
     checkString('name', name);
     const ending = new AbortController();
     const openPublish = (key: string, client: IngestClient = {}): Promise<PublishSession> =>
-      this.#publish(key, { protocol: name, ...present(client) }, ending.signal);
+      this.#publish(key, { client: { protocol: name, ...present(client) } }, ending.signal);
     const served = (async () => serve({ openPublish }, ending.signal))().catch((error: unknown) => {
       if (!ending.signal.aborted) this.#report(error);
     });
@@ -261,12 +280,12 @@ export class Live extends Emitter<LiveEvents> {
 
   async #publish(
     key: string,
-    client: LiveClient | undefined,
+    { identity, client }: { readonly identity?: string; readonly client?: LiveClient },
     signal: AbortSignal | undefined,
   ): Promise<PublishSession> {
     const name = parseStreamKey(key);
     const native = await call(
-      () => this.#native.livePublish(name, client),
+      () => this.#native.livePublish(name, identity, client),
       signal,
       (late) => void late.finish('disconnected' as never).catch(() => {}),
     );

@@ -26,23 +26,25 @@ export type NodeHandler = (
  */
 export function nodeHandler(respond: Respond, report: (error: unknown) => void): NodeHandler {
   return (request, response, next) => {
-    void serve(request, response, next).catch(report);
+    void serve(request, response, next);
   };
 
   async function serve(...[request, response, next]: Parameters<NodeHandler>): Promise<void> {
+    let reply: Reply | undefined;
     try {
-      const reply = await handle(request, respond);
-      if (reply === undefined && next !== undefined) next();
-      else write(request, response, reply ?? NOT_FOUND);
+      reply = await handle(request, respond);
     } catch (error) {
-      // Whoever hung up gets no answer.
       if (request.destroyed || response.destroyed) return;
       if (next === undefined) {
+        report(error);
         write(request, response, FAILED);
-        throw error;
+      } else {
+        next(error);
       }
-      next(error);
+      return;
     }
+    if (reply === undefined && next !== undefined) next();
+    else write(request, response, reply ?? NOT_FOUND);
   }
 }
 

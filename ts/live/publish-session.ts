@@ -1,6 +1,6 @@
 import { call } from '../abort.js';
-import { checkInteger, checkOptions } from '../check.js';
-import { SluiceError } from '../errors.js';
+import { checkFinite, checkInteger, checkOptions } from '../check.js';
+import { ignoreClosed, SluiceError } from '../errors.js';
 import type { LiveCodec as NativeCodec, LiveFinish, NativePublisher } from '../native.js';
 import { createByteTrack, type ByteTrack } from './byte-track.js';
 import type { LiveCodec, StreamKey } from './media.js';
@@ -12,8 +12,9 @@ export interface TrackConfig {
   /** Its codec. */
   readonly codec: LiveCodec;
   /**
-   * The decoder configuration in the form MP4 carries; see `LiveTrack.record`. Empty for codecs
-   * that need none. Default empty.
+   * The decoder configuration in the form MP4 carries; see `LiveTrack.record`. Where it is empty,
+   * the keyframes of VP8, VP9, AV1 and MP3 tell it, those of H.264 and H.265 if their parameter
+   * sets are left in, and Opus is stereo; AAC cannot do without. Default empty.
    */
   readonly record?: Uint8Array;
   /** Ticks per second in which its times are kept. Default 90 000, and 48 000 for sound. */
@@ -122,7 +123,7 @@ export class PublishSession {
   finish(how: 'completed' | 'disconnected' = 'completed'): Promise<void> {
     this.#finished ??= call(async () => {
       await this.#native.finish(how as LiveFinish);
-    });
+    }).catch(ignoreClosed);
     return this.#finished;
   }
 
@@ -140,15 +141,20 @@ export class PublishSession {
         `track ${frame.track} of ${this.key} was not announced; call setTrack() first`,
       );
     }
-    const ticks = (ms: number): number => Math.round((ms * track.rate) / 1000);
-    const pts = ticks(frame.ptsMs);
+    const ticks = (name: string, ms: number): number => {
+      checkFinite(name, ms);
+      return Math.round((ms * track.rate) / 1000);
+    };
+    const pts = ticks('ptsMs', frame.ptsMs);
+    const duration = frame.durationMs && ticks('durationMs', frame.durationMs);
+    if (duration !== undefined) checkInteger('durationMs in ticks', duration, 0, 0xffff_ffff);
     return {
       track: frame.track,
       codec: track.codec,
       rate: track.rate,
       pts,
-      dts: frame.dtsMs === undefined ? pts : ticks(frame.dtsMs),
-      ...(frame.durationMs === undefined ? {} : { duration: ticks(frame.durationMs) }),
+      dts: frame.dtsMs === undefined ? pts : ticks('dtsMs', frame.dtsMs),
+      ...(duration === undefined ? {} : { duration }),
       keyframe: frame.keyframe,
       discardable: frame.discardable ?? false,
       data: frame.data,

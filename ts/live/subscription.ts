@@ -1,5 +1,5 @@
 import { call, type WaitOptions } from '../abort.js';
-import { isSluiceError } from '../errors.js';
+import { ignoreClosed, isSluiceError } from '../errors.js';
 import type { LiveBatch, LiveRead, NativeReader } from '../native.js';
 import type { StreamEndReason } from './events.js';
 import type { LiveFrame, LiveTrack, StreamKey } from './media.js';
@@ -158,8 +158,4 @@ function frame(read: Extract<LiveRead, { type: 'frame' }>, data: Uint8Array): Li
     ...(read.capturedAtMs === undefined ? {} : { capturedAtMs: read.capturedAtMs }),
     data,
   };
-}
-
-function ignoreClosed(error: unknown): void {
-  if (!(isSluiceError(error) && error.code === 'ERR_CLOSED')) throw error;
 }

@@ -14,7 +14,7 @@ use sluice_server::stream::{
 
 use crate::errors::{Fault, bad_key};
 use crate::live_values::{
-    LiveBatch, LiveCodec, LiveFrameInput, LiveTrackInput, StreamInfo, config_of, frame_of, invalid,
+    LiveBatch, LiveCodec, LiveFrameInput, LiveTrackInput, StreamInfo, coding_of, frame_of, invalid,
     track_id,
 };
 use crate::server::{NativeServer, settle};
@@ -204,12 +204,14 @@ impl NativeServer {
         &self,
         env: &'env Env,
         key: String,
+        identity: Option<String>,
         client: Option<LiveClient>,
     ) -> napi::Result<PromiseRaw<'env, NativePublisher>> {
         let running = Arc::clone(self.running());
+        let identity = identity.as_deref().map(Identity::new);
         let pending = stream_key(&key).map(|key| {
             let wish = match client {
-                None => PublishWish::Own(key),
+                None => PublishWish::Own { key, identity },
                 Some(client) => PublishWish::Of(Box::new(client.into_request(key))),
             };
             self.running().server.publish(wish)
@@ -271,8 +273,8 @@ impl NativePublisher {
         env: &'env Env,
         track: LiveTrackInput,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
-        let pending = config_of(&track)
-            .map(|(track, config)| self.running.server.configure_track(self.id, track, config));
+        let pending = coding_of(&track)
+            .map(|(track, coding)| self.running.server.configure_track(self.id, track, coding));
         settle(env, pending, drop)
     }
 
@@ -370,7 +372,7 @@ impl Drop for NativeReader {
     }
 }
 
-fn stream_key(text: &str) -> Result<StreamKey, Fault> {
+pub(crate) fn stream_key(text: &str) -> Result<StreamKey, Fault> {
     text.parse().map_err(|e| bad_key(&e))
 }
 

@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
 use sluice_server::stream::{
-    self, Bytes, Codec as MediaCodec, CodecConfig, Frame, LiveItem, Parameters, Timestamp, TrackId,
+    self, Bytes, Codec as MediaCodec, CodecConfig, Frame, LiveItem, Parameters, Timestamp,
+    TrackCoding, TrackId,
 };
 
 use crate::errors::{Code, Fault};
@@ -100,7 +101,7 @@ pub struct LiveTrackInput {
     pub track: u32,
     /// Its codec.
     pub codec: LiveCodec,
-    /// The configuration record as MP4 carries it.
+    /// The configuration record as MP4 carries it; empty where the frames tell it.
     pub record: Uint8Array,
 }
 
@@ -409,11 +410,11 @@ impl From<stream::StreamInfo> for StreamInfo {
 }
 
 /// A track's configuration out of what a publisher gave.
-pub(crate) fn config_of(input: &LiveTrackInput) -> Result<(TrackId, CodecConfig), Fault> {
+pub(crate) fn coding_of(input: &LiveTrackInput) -> Result<(TrackId, TrackCoding), Fault> {
     let record = Bytes::copy_from_slice(&input.record);
-    let config = CodecConfig::parse(input.codec.into(), record)
+    let coding = TrackCoding::parse(input.codec.into(), record)
         .map_err(|error| Fault::new(Code::Codec, error.to_string()))?;
-    Ok((track_id(input.track)?, config))
+    Ok((track_id(input.track)?, coding))
 }
 
 /// A frame out of what a publisher gave; its bytes are copied once.

@@ -49,7 +49,7 @@ pub mod stream {
 
     pub use crate::live::{
         Access, AuthorizeRequest, ByteFormat, LiveBatch, LiveEvent, LiveItem, LiveRequest,
-        LiveResponse, PublishWish, PublisherId, ReaderId, StreamInfo, TrackInfo,
+        LiveResponse, PublishWish, PublisherId, ReaderId, StreamInfo, TrackCoding, TrackInfo,
     };
 }
 

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use sluice_live::{AppSpec, Denial, FinishReason, Identity, SubscribeOptions};
-use sluice_media::{CodecConfig, Frame, StreamKey, TrackId};
+use sluice_media::{Frame, StreamKey, TrackId};
 use tokio::sync::oneshot;
 
 use crate::error::ServerError;
 use crate::live::{
     Access, ByteFormat, Live, LiveBatch, LiveRequest, LiveResponse, PublishWish, PublisherId,
-    ReaderId, StreamInfo,
+    ReaderId, StreamInfo, TrackCoding,
 };
 use crate::pending::Pending;
 use crate::rooms::{Rooms, SHARD_BITS};
@@ -76,10 +76,10 @@ impl Server {
         &self,
         publisher: PublisherId,
         track: TrackId,
-        config: CodecConfig,
+        coding: TrackCoding,
     ) -> Pending<()> {
         self.live(publisher.shard(), move |live, _, now| {
-            live.configure(now, publisher, track, config)
+            live.configure(now, publisher, track, coding)
         })
     }
 

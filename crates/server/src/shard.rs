@@ -183,7 +183,8 @@ impl Shard {
                 }
             };
             let now = Instant::now();
-            while let Some(message) = inbox.try_recv() {
+            // What was asked after the end is refused by nobody answering.
+            while open && let Some(message) = inbox.try_recv() {
                 open &= handle(
                     message,
                     &mut rooms,
@@ -323,6 +324,7 @@ fn handle(
         }
         Message::Address { address, shard } => neighbours.learn(address, shard),
         Message::Close(reason) => {
+            live.close(now);
             rooms.close_all(now, &reason);
             return false;
         }

@@ -17,7 +17,7 @@ mod wish;
 pub use access::Access;
 pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
-pub use script::{LiveBatch, LiveItem, PublishWish, PublisherId, ReaderId};
+pub use script::{LiveBatch, LiveItem, PublishWish, PublisherId, ReaderId, TrackCoding};
 pub(crate) use values::LiveCounters;
 pub use values::{AuthorizeRequest, LiveEvent, StreamInfo, TrackInfo};
 
@@ -215,6 +215,19 @@ impl Live {
     /// Runs a caller's job; one that panics is not answered.
     pub(crate) fn run(&mut self, now: Instant, rooms: &mut Rooms, job: LiveJob) {
         guarded(|| job(self, rooms, now));
+    }
+
+    /// Ends all streams, as the server is closing. [`Self::turn`] then tells everybody who reads or listens.
+    pub(crate) fn close(&mut self, now: Instant) {
+        let keys: Vec<StreamKey> = self
+            .engine
+            .streams()
+            .map(|view| view.key().as_ref().clone())
+            .collect();
+        for key in keys {
+            // There it was just now.
+            let _ = self.engine.end_stream(now, &key);
+        }
     }
 
     /// Ends a publisher's turn, whoever it is.

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sluice_live::{
     AccessRequest, Action, AdmissionId, EndReason, FinishReason, FrameError, Identity, Next,
     Protocol, SessionId, SubscribeOptions, SubscriptionId,
 };
-use sluice_media::{CodecConfig, Frame, StreamKey, TrackId};
+use sluice_media::{
+    Codec, CodecConfig, ConfigError, Frame, StreamKey, TrackId, inspect_access_unit,
+};
 use tokio::sync::oneshot;
 
 use super::access::Asked;
@@ -70,6 +73,35 @@ pub enum LiveItem {
     Discontinuity,
 }
 
+/// How a publisher says that a track is coded.
+#[derive(Debug, Clone)]
+pub enum TrackCoding {
+    /// Like this.
+    Configured(CodecConfig),
+    /// As the track's keyframes say, from the first one on.
+    InBand(Codec),
+}
+
+impl TrackCoding {
+    /// Takes a configuration in the form MP4 carries. An empty one leaves it to the frames, where they can tell: those
+    /// of H.264 and H.265 only with their parameter sets left in. For Opus it means stereo; G.711 and G.722 have none.
+    ///
+    /// # Errors
+    /// When the record cannot be read, or is missing where frames do not tell.
+    pub fn parse(codec: Codec, record: Bytes) -> Result<Self, ConfigError> {
+        match codec {
+            Codec::Opus if record.is_empty() => CodecConfig::opus(48_000, 2),
+            Codec::H264 | Codec::H265 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::Mp3
+                if record.is_empty() =>
+            {
+                return Ok(Self::InBand(codec));
+            }
+            _ => CodecConfig::parse(codec, record),
+        }
+        .map(Self::Configured)
+    }
+}
+
 pub(super) type PublishReply = oneshot::Sender<Result<PublisherId, ServerError>>;
 type BatchReply = oneshot::Sender<Result<LiveBatch, ServerError>>;
 
@@ -82,11 +114,18 @@ pub(super) struct ReadWish {
 
 #[derive(Debug, Default)]
 pub(super) struct Scripts {
-    publishers: HashMap<PublisherId, SessionId>,
+    publishers: HashMap<PublisherId, Writer>,
     /// Tracks of publishers that come as byte streams; at most one per track.
     feeds: Vec<(PublisherId, Feed)>,
     readers: HashMap<ReaderId, Reader>,
     next: u64,
+}
+
+#[derive(Debug)]
+struct Writer {
+    session: SessionId,
+    /// Tracks whose keyframes tell how they are coded, with what they told last.
+    in_band: HashMap<TrackId, Option<CodecConfig>>,
 }
 
 #[derive(Debug)]
@@ -99,8 +138,14 @@ struct Reader {
 /// Who wants to publish in this process.
 #[derive(Debug, Clone)]
 pub enum PublishWish {
-    /// The application itself.
-    Own(StreamKey),
+    /// The application itself. Whoever holds the key under the same identity goes; without an identity a key that is
+    /// held is refused.
+    Own {
+        /// The stream.
+        key: StreamKey,
+        /// Who it says it is.
+        identity: Option<Identity>,
+    },
     /// A client of a protocol that the application speaks: the authorizer decides.
     Of(Box<AccessRequest>),
 }
@@ -109,7 +154,7 @@ impl PublishWish {
     /// The stream it is about.
     pub(crate) fn key(&self) -> &StreamKey {
         match self {
-            Self::Own(key) => key,
+            Self::Own { key, .. } => key,
             Self::Of(request) => &request.key,
         }
     }
@@ -128,7 +173,8 @@ impl Scripts {
 }
 
 impl Live {
-    /// Publishes in the application's own name, or puts the wish of somebody else before the authorizer.
+    /// Publishes in the application's own name, or puts the wish of somebody else before the authorizer. The application
+    /// without an identity is nobody else: it takes no key that is held.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
@@ -137,9 +183,11 @@ impl Live {
         reply: PublishReply,
     ) {
         let (request, own) = match wish {
-            PublishWish::Own(key) => {
+            PublishWish::Own { key, identity } => {
                 let mut request = AccessRequest::new(key, Protocol::APPLICATION);
-                request.identity = Some(Identity::new("application"));
+                let number = self.scripts.number(self.shard);
+                let nobody_else = || Identity::new(&format!("application {number}"));
+                request.identity = Some(identity.unwrap_or_else(nobody_else));
                 (request, true)
             }
             PublishWish::Of(request) => (*request, false),
@@ -157,7 +205,9 @@ impl Live {
         track: TrackId,
         format: ByteFormat,
     ) -> Result<(), ServerError> {
-        self.session_of(id)?;
+        if !self.scripts.publishers.contains_key(&id) {
+            return Err(ServerError::Closed);
+        }
         let feed = Feed::new(track, format).ok_or(FrameError::CodecMismatch)?;
         self.scripts.close_feed(id, track);
         self.scripts.feeds.push((id, feed));
@@ -173,7 +223,8 @@ impl Live {
         track: TrackId,
         bytes: Option<&[u8]>,
     ) -> Result<(), ServerError> {
-        let session = self.session_of(id)?;
+        let writer = self.scripts.publishers.get(&id);
+        let session = writer.ok_or(ServerError::Closed)?.session;
         let mut feeds = self.scripts.feeds.iter_mut();
         let feed = feeds.find(|(of, feed)| *of == id && feed.track() == track);
         let (_, feed) = feed.ok_or(FrameError::UnknownTrack)?;
@@ -191,7 +242,11 @@ impl Live {
 
     pub(super) fn open_publisher(&mut self, now: Instant, session: SessionId, reply: PublishReply) {
         let id = PublisherId(self.scripts.number(self.shard));
-        self.scripts.publishers.insert(id, session);
+        let writer = Writer {
+            session,
+            in_band: HashMap::new(),
+        };
+        self.scripts.publishers.insert(id, writer);
         if reply.send(Ok(id)).is_err() {
             self.close_publisher(now, id, FinishReason::Disconnected);
         }
@@ -203,10 +258,21 @@ impl Live {
         now: Instant,
         id: PublisherId,
         track: TrackId,
-        config: CodecConfig,
+        coding: TrackCoding,
     ) -> Result<(), ServerError> {
-        let session = self.session_of(id)?;
-        Ok(self.engine.set_config(now, session, track, config)?)
+        let writer = self.scripts.publishers.get_mut(&id);
+        let writer = writer.ok_or(ServerError::Closed)?;
+        match coding {
+            TrackCoding::Configured(config) => {
+                writer.in_band.remove(&track);
+                self.engine.set_config(now, writer.session, track, config)?;
+            }
+            TrackCoding::InBand(_) if writer.in_band.len() >= MAX_IN_BAND => {
+                return Err(FrameError::TrackLimitReached { limit: MAX_IN_BAND }.into());
+            }
+            TrackCoding::InBand(_) => drop(writer.in_band.insert(track, None)),
+        }
+        Ok(())
     }
 
     /// Publishes frames in order; those in front of one that is refused are published.
@@ -216,9 +282,19 @@ impl Live {
         id: PublisherId,
         frames: Vec<Frame>,
     ) -> Result<(), ServerError> {
-        let session = self.session_of(id)?;
+        let writer = self.scripts.publishers.get_mut(&id);
+        let writer = writer.ok_or(ServerError::Closed)?;
         for frame in frames {
-            self.engine.push(now, session, frame)?;
+            if let Some(told) = writer.in_band.get_mut(&frame.track) {
+                if let Some(config) = news(told.as_ref(), &frame) {
+                    *told = Some(config.clone());
+                    let session = writer.session;
+                    self.engine.set_config(now, session, frame.track, config)?;
+                } else if told.is_none() {
+                    return Err(FrameError::AwaitingKeyframe.into());
+                }
+            }
+            self.engine.push(now, writer.session, frame)?;
         }
         Ok(())
     }
@@ -226,8 +302,8 @@ impl Live {
     /// Ends a publisher; one that is gone already is no error.
     pub(crate) fn close_publisher(&mut self, now: Instant, id: PublisherId, reason: FinishReason) {
         self.scripts.feeds.retain(|(of, _)| *of != id);
-        if let Some(session) = self.scripts.publishers.remove(&id) {
-            self.finish(now, session, reason);
+        if let Some(writer) = self.scripts.publishers.remove(&id) {
+            self.finish(now, writer.session, reason);
         }
     }
 
@@ -236,7 +312,7 @@ impl Live {
         let Scripts {
             publishers, feeds, ..
         } = &mut self.scripts;
-        publishers.retain(|_, known| *known != session);
+        publishers.retain(|_, writer| writer.session != session);
         feeds.retain(|(of, _)| publishers.contains_key(of));
     }
 
@@ -343,12 +419,18 @@ impl Live {
             self.engine.unsubscribe(now, reader.subscription);
         }
     }
-
-    fn session_of(&self, id: PublisherId) -> Result<SessionId, ServerError> {
-        let session = self.scripts.publishers.get(&id).copied();
-        session.ok_or(ServerError::Closed)
-    }
 }
+
+/// What a keyframe says of its track that was not known.
+fn news(told: Option<&CodecConfig>, frame: &Frame) -> Option<CodecConfig> {
+    let config = frame
+        .keyframe
+        .then(|| inspect_access_unit(frame.codec, &frame.data).config)??;
+    (told != Some(&config)).then_some(config)
+}
+
+/// As many tracks as a stream may have.
+const MAX_IN_BAND: usize = 64;
 
 /// Items of one batch: some frames' worth, so that a crossing into JavaScript is shared.
 const BATCH_ITEMS: usize = 64;

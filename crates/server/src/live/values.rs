@@ -49,7 +49,7 @@ pub struct StreamInfo {
     pub identity: Option<Box<str>>,
     /// All tracks together.
     pub qos: Qos,
-    /// Its tracks.
+    /// Its tracks by number.
     pub tracks: Vec<TrackInfo>,
     /// Its readers.
     pub subscribers: usize,
@@ -73,6 +73,15 @@ pub struct TrackInfo {
 impl StreamInfo {
     pub(super) fn of(now: Instant, view: StreamView<'_>) -> Self {
         let metadata = view.metadata();
+        let mut tracks: Vec<TrackInfo> = view
+            .tracks(now)
+            .map(|track| TrackInfo {
+                track: track.id,
+                config: track.config.clone(),
+                qos: track.qos,
+            })
+            .collect();
+        tracks.sort_by_key(|track| track.track);
         Self {
             key: view.key().as_ref().clone(),
             state: view.state(),
@@ -80,14 +89,7 @@ impl StreamInfo {
             protocol: metadata.protocol,
             identity: metadata.identity.map(|identity| identity.name().into()),
             qos: view.qos(now),
-            tracks: view
-                .tracks(now)
-                .map(|track| TrackInfo {
-                    track: track.id,
-                    config: track.config.clone(),
-                    qos: track.qos,
-                })
-                .collect(),
+            tracks,
             subscribers: view.subscribers(),
             age_seconds: metadata
                 .started
