@@ -419,6 +419,16 @@ export interface LiveFrameInput {
   data: Uint8Array
 }
 
+/** What a JWT must satisfy. */
+export interface LiveJwtRules {
+  /** Who must have made it. */
+  issuer?: string
+  /** For whom it must be. */
+  audience?: string
+  /** Seconds that clocks may differ by. */
+  leewaySeconds?: number
+}
+
 /** What comes in over the last second. */
 export interface LiveQos {
   /** Payload bits a second. */
@@ -515,6 +525,14 @@ export interface LiveTrackInput {
   record: Uint8Array
 }
 
+/** What a token is worth. */
+export interface LiveVerdict {
+  /** Why it is refused. */
+  denial?: LiveDenial
+  /** Who has it. */
+  identity?: string
+}
+
 /** An address that peers are told. */
 export interface LocalCandidate {
   /** IP address. */
@@ -580,6 +598,9 @@ export interface ServerOptions {
  * `SFU_ANNOUNCED_ADDRESSES`.
  */
 export declare function serverOptionsFromEnv(): ServerOptions
+
+/** A token for one stream and its layers, good until then, in seconds since 1970. */
+export declare function signToken(secret: Uint8Array, key: string, expiry: number): string
 
 /** SRTP protection profiles, by their IANA names. */
 export type SrtpProfile = 'SRTP_AES128_CM_HMAC_SHA1_80' | 'SRTP_AEAD_AES_128_GCM' | 'SRTP_AEAD_AES_256_GCM'
@@ -678,3 +699,9 @@ export interface TrackStats {
 
 /** UDP or TCP. */
 export type Transport = 'udp' | 'tcp'
+
+/** What a JWT is worth now. */
+export declare function verifyJwt(secret: Uint8Array, rules: LiveJwtRules, action: LiveAction, key: string, token: string, now: number): LiveVerdict
+
+/** What such a token is worth now. */
+export declare function verifyToken(secret: Uint8Array, key: string, token: string, now: number): LiveVerdict

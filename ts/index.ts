@@ -43,6 +43,7 @@ export {
   type Refused,
   type Verdict,
 } from './live/authorizer.js';
+export { jwtAuthorizer, signToken, tokenAuthorizer, type JwtRules } from './live/tokens.js';
 export {
   parseStreamKey,
   type LiveCodec,

@@ -47,9 +47,12 @@ pub mod stream {
         StreamKeyError, Timestamp, TrackId, VideoParameters,
     };
 
+    pub use sluice_proto::token::JwtRules;
+
     pub use crate::live::{
         Access, AuthorizeRequest, ByteFormat, LiveBatch, LiveEvent, LiveItem, LiveRequest,
-        LiveResponse, PublishWish, PublisherId, ReaderId, StreamInfo, TrackCoding, TrackInfo,
+        LiveResponse, PublishWish, PublisherId, ReaderId, StreamInfo, TokenSecret, TrackCoding,
+        TrackInfo,
     };
 }
 

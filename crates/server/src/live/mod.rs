@@ -11,6 +11,7 @@ mod http;
 mod ingest;
 mod script;
 mod source;
+mod tokens;
 mod values;
 mod wish;
 
@@ -18,6 +19,7 @@ pub use access::Access;
 pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
 pub use script::{LiveBatch, LiveItem, PublishWish, PublisherId, ReaderId, TrackCoding};
+pub use tokens::TokenSecret;
 pub(crate) use values::LiveCounters;
 pub use values::{AuthorizeRequest, LiveEvent, StreamInfo, TrackInfo};
 
