@@ -9,6 +9,7 @@ mod hall;
 mod hls;
 mod http;
 mod ingest;
+mod offer;
 mod script;
 mod source;
 mod tokens;

@@ -19,6 +19,7 @@ use super::Live;
 use super::access::{Asked, socket_address};
 use super::hall::{Publisher, close};
 use super::http::{LiveRequest, LiveResponse, Reply};
+use super::offer::{is_rejected_in_part, sending_only};
 use crate::error::ServerError;
 use crate::rooms::Rooms;
 
@@ -257,6 +258,10 @@ impl Live {
             Err(StreamError::StreamAlreadyPublishing) => return Outcome::AlreadyPublishing,
             Err(_) => return Outcome::Busy,
         };
+        let offer = match protocol {
+            WishProtocol::Whip => sending_only(&offer),
+            WishProtocol::Whep => offer,
+        };
         let home = key.layer_base();
         if turn.is_none() && self.engine.stream(&home).is_none() {
             return Outcome::NoPublisher;
@@ -274,7 +279,7 @@ impl Live {
                 if let Some(turn) = turn {
                     self.finish(now, turn, FinishReason::Malformed);
                 }
-                outcome_of(&error)
+                error
             }
         }
     }
@@ -288,14 +293,18 @@ impl Live {
         protocol: WishProtocol,
         offer: &str,
         turn: Option<Turn>,
-    ) -> Result<(ClientId, String), ServerError> {
-        let room = self.hall(now, rooms, key)?;
+    ) -> Result<(ClientId, String), Outcome> {
+        let room = self
+            .hall(now, rooms, key)
+            .map_err(|error| outcome_of(&error))?;
         let mut options = ClientOptions::default();
         options.role = match protocol {
             WishProtocol::Whip => Role::Publish,
             WishProtocol::Whep => Role::Subscribe,
         };
-        let client = rooms.insert(now, room, options)?;
+        let client = rooms
+            .insert(now, room, options)
+            .map_err(|error| outcome_of(&error))?;
         if let Some(hall) = self.halls.get_mut(key) {
             match turn {
                 Some(turn) => hall.publisher = Some(Publisher::new(client, turn)),
@@ -308,13 +317,15 @@ impl Live {
         let answer = rooms.client(now, client, |room, out| {
             room.accept_offer(now, client, offer, out)
         });
-        match answer {
-            Ok(answer) => Ok((client, answer)),
-            Err(error) => {
-                close(now, rooms, client, "its offer was refused");
-                Err(error)
+        let refusal = match answer {
+            Ok(answer) if turn.is_some() && is_rejected_in_part(offer, &answer) => {
+                Outcome::Unprocessable
             }
-        }
+            Ok(answer) => return Ok((client, answer)),
+            Err(error) => outcome_of(&error),
+        };
+        close(now, rooms, client, "its offer was refused");
+        Err(refusal)
     }
 
     fn trickle(
