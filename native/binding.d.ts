@@ -45,6 +45,8 @@ export declare class NativeRegistry {
 
 /** A running server. */
 export declare class NativeServer {
+  /** Whether a path behind the prefix is one of ours. */
+  liveTakes(path: string): boolean
   /** Answers a request below the live prefix; null when the path is none of ours. */
   liveRequest(request: LiveRequest): Promise<LiveResponse | undefined | null>
   /** Says who decides. */

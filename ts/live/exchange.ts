@@ -28,11 +28,15 @@ export interface Reply {
 }
 
 /**
- * Answers a request; nothing if the path is none of ours.
+ * Answers requests for paths that are ours. Whether one is, is asked before its body is read: what
+ * is not ours keeps its body for whoever comes next.
  *
  * @internal
  */
-export type Respond = (exchange: Exchange) => Promise<Reply | undefined>;
+export interface Responder {
+  takes(target: string): boolean;
+  respond(exchange: Exchange): Promise<Reply>;
+}
 
 /** What a handler is made with. */
 export interface HandlerOptions {
@@ -73,6 +77,20 @@ export const MAX_BODY = 256 * 1024;
  * @internal
  */
 export const TOO_LARGE: Reply = { status: 413, headers: [], body: undefined };
+
+/**
+ * There is nothing here.
+ *
+ * @internal
+ */
+export const NOT_FOUND: Reply = { status: 404, headers: [], body: undefined };
+
+/**
+ * The server is closed, or closes.
+ *
+ * @internal
+ */
+export const CLOSED: Reply = { status: 503, headers: [['Retry-After', '5']], body: undefined };
 
 function takesGzip(accepted: string | undefined): boolean {
   return /(^|,)\s*(gzip|\*)\s*(?!;\s*q=0(\.0*)?\s*(,|$))(;|,|$)/i.test(accepted ?? '');

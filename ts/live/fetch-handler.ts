@@ -4,7 +4,7 @@ import {
   TOO_LARGE,
   type Exchange,
   type Reply,
-  type Respond,
+  type Responder,
 } from './exchange.js';
 
 /** What a `Request` does not tell. */
@@ -24,20 +24,21 @@ export type FetchHandler = (request: Request, info?: FetchInfo) => Promise<Respo
  *
  * @internal
  */
-export function fetchHandler(respond: Respond): FetchHandler {
+export function fetchHandler(responder: Responder): FetchHandler {
   return async (request, info = {}) => {
     const { pathname, search } = new URL(request.url);
+    const target = pathname + search;
+    if (!responder.takes(target)) return undefined;
     const body = await read(request);
     if (body === TOO_LARGE) return response(TOO_LARGE);
     const exchange: Exchange = {
       method: request.method,
-      target: pathname + search,
+      target,
       headers: [...request.headers],
       body: body as Uint8Array | undefined,
       address: info.address,
     };
-    const reply = await respond(exchange);
-    return reply && response(await encoded(exchange, reply));
+    return response(await encoded(exchange, await responder.respond(exchange)));
   };
 }
 

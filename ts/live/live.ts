@@ -8,6 +8,8 @@ import {
   present,
 } from '../check.js';
 import { deliver, Emitter, reportTo } from '../emitter.js';
+import { ignoreClosed } from '../errors.js';
+import { EventStream, type EventStreamOptions, type StreamFeed } from '../event-stream.js';
 import type {
   LiveAccess,
   LiveClient,
@@ -15,9 +17,8 @@ import type {
   NativeServer,
 } from '../native.js';
 import { decide, type Authorizer } from './authorizer.js';
-import { EventStream, type EventStreamOptions, type StreamFeed } from '../event-stream.js';
 import { isLiveLifecycle, type LiveEvent, type LiveEventOf } from './events.js';
-import type { HandlerOptions, Respond } from './exchange.js';
+import { CLOSED, NOT_FOUND, type HandlerOptions, type Reply, type Responder } from './exchange.js';
 import { fetchHandler, type FetchHandler } from './fetch-handler.js';
 import type { LiveTrack, StreamKey } from './media.js';
 import { parseStreamKey } from './media.js';
@@ -140,7 +141,9 @@ export class Live extends Emitter<LiveEvents> {
   use(authorizer: Authorizer): this {
     if (typeof authorizer !== 'function') throw new TypeError('an authorizer is a function');
     this.#authorizer = authorizer;
-    this.#native.liveAccess('listener' as LiveAccess).catch(this.#report);
+    call(() => this.#native.liveAccess('listener' as LiveAccess))
+      .catch(ignoreClosed)
+      .catch(this.#report);
     return this;
   }
 
@@ -270,12 +273,12 @@ export class Live extends Emitter<LiveEvents> {
    * `index.m3u8`. For `node:http`, `node:http2` and express.
    */
   httpHandler(options: HandlerOptions = {}): NodeHandler {
-    return nodeHandler(this.#respond(options), this.#report);
+    return nodeHandler(this.#responder(options), this.#report);
   }
 
   /** The same for frameworks that speak `Request` and `Response`, as hono. */
   fetchHandler(options: HandlerOptions = {}): FetchHandler {
-    return fetchHandler(this.#respond(options));
+    return fetchHandler(this.#responder(options));
   }
 
   async #publish(
@@ -292,25 +295,28 @@ export class Live extends Emitter<LiveEvents> {
     return createPublishSession(name, native);
   }
 
-  #respond({ prefix = '/live' }: HandlerOptions): Respond {
+  #responder({ prefix = '/live' }: HandlerOptions): Responder {
     if (!/^(\/[\w.~-]+)*$/.test(prefix)) {
       throw new RangeError(`prefix must be a path like /live, not ${JSON.stringify(prefix)}`);
     }
-    return async ({ method, target, headers, body, address }) => {
+    const split = (target: string) => {
       const [path = '', query = ''] = target.split(/\?(.*)/s, 2);
-      if (!path.startsWith(`${prefix}/`)) return undefined;
-      const reply = await call(() =>
-        this.#native.liveRequest({
+      const behind = path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : '';
+      return { path: behind, query };
+    };
+    return {
+      takes: (target) => this.#native.liveTakes(split(target).path),
+      respond: async ({ method, target, headers, body, address }) => {
+        const request = {
           method,
           prefix,
-          path: path.slice(prefix.length + 1),
-          query,
-          headers: headers.map(([name, value]) => [name, value]),
+          ...split(target),
+          headers: headers.map(([name, value]): [string, string] => [name, value]),
           ...(body === undefined ? {} : { body }),
           ...(address === undefined ? {} : { address }),
-        }),
-      );
-      return reply ?? undefined;
+        };
+        return (await call(() => this.#native.liveRequest(request)).catch(refuse)) ?? NOT_FOUND;
+      },
     };
   }
 
@@ -334,3 +340,9 @@ export class Live extends Emitter<LiveEvents> {
 
 /** `type` and event always belong together; TypeScript cannot see that through the union. */
 type Deliver = (live: object, type: string, event: LiveEvent) => boolean;
+
+/** A closed server answers so; anything else is a fault. */
+function refuse(error: unknown): Reply {
+  ignoreClosed(error);
+  return CLOSED;
+}

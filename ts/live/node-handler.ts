@@ -3,10 +3,11 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import {
   encoded,
   MAX_BODY,
+  NOT_FOUND,
   TOO_LARGE,
   type Exchange,
   type Reply,
-  type Respond,
+  type Responder,
 } from './exchange.js';
 
 /**
@@ -24,15 +25,21 @@ export type NodeHandler = (
  *
  * @internal
  */
-export function nodeHandler(respond: Respond, report: (error: unknown) => void): NodeHandler {
+export function nodeHandler(responder: Responder, report: (error: unknown) => void): NodeHandler {
   return (request, response, next) => {
-    void serve(request, response, next);
+    // Express cuts off what the handler is mounted under; `Location` needs it back.
+    const target = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
+    if (responder.takes(target)) void serve(target, request, response, next);
+    else if (next === undefined) write(request, response, NOT_FOUND);
+    else next();
   };
 
-  async function serve(...[request, response, next]: Parameters<NodeHandler>): Promise<void> {
-    let reply: Reply | undefined;
+  async function serve(
+    target: string,
+    ...[request, response, next]: Parameters<NodeHandler>
+  ): Promise<void> {
     try {
-      reply = await handle(request, respond);
+      write(request, response, await handle(target, request, responder));
     } catch (error) {
       if (request.destroyed || response.destroyed) return;
       if (next === undefined) {
@@ -41,29 +48,25 @@ export function nodeHandler(respond: Respond, report: (error: unknown) => void):
       } else {
         next(error);
       }
-      return;
     }
-    if (reply === undefined && next !== undefined) next();
-    else write(request, response, reply ?? NOT_FOUND);
   }
 }
 
 async function handle(
+  target: string,
   request: IncomingMessage | Http2ServerRequest,
-  respond: Respond,
-): Promise<Reply | undefined> {
+  responder: Responder,
+): Promise<Reply> {
   const body = await read(request);
   if (body === TOO_LARGE) return TOO_LARGE;
   const exchange: Exchange = {
     method: request.method ?? 'GET',
-    // Express cuts off what the handler is mounted under; `Location` needs it back.
-    target: (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/',
+    target,
     headers: listed(request.headers),
     body: body as Uint8Array | undefined,
     address: request.socket.remoteAddress,
   };
-  const reply = await respond(exchange);
-  return reply && encoded(exchange, reply);
+  return encoded(exchange, await responder.respond(exchange));
 }
 
 /** A body that somebody in front has read already is taken as it is. */
@@ -115,7 +118,6 @@ function write(
   else (response as ServerResponse).end(body);
 }
 
-const NOT_FOUND: Reply = { status: 404, headers: [], body: undefined };
 const FAILED: Reply = { status: 500, headers: [], body: undefined };
 /** Who takes longer for a few kilobytes is none to wait for. */
 const SLOWEST = 10_000;

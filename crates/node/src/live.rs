@@ -115,6 +115,12 @@ pub struct LiveResponse {
 
 #[napi]
 impl NativeServer {
+    /// Whether a path behind the prefix is one of ours.
+    #[napi(catch_unwind)]
+    pub fn live_takes(&self, path: String) -> bool {
+        stream::LiveRequest::takes(&path)
+    }
+
     /// Answers a request below the live prefix; null when the path is none of ours.
     #[napi(catch_unwind)]
     pub fn live_request<'env>(

@@ -33,15 +33,24 @@ pub struct LiveRequest {
 }
 
 impl LiveRequest {
+    /// Whether a path behind the prefix is one of ours, so that its body need not be read to find out.
+    pub fn takes(path: &str) -> bool {
+        key_of(path).is_some()
+    }
+
     /// The stream it is about, without layer: what decides where it is handled. `None`: none of ours.
     pub(crate) fn key(&self) -> Option<StreamKey> {
-        let mut parts = self.path.split('/');
-        let (app, stream, rest) = (parts.next()?, parts.next()?, parts.next()?);
-        let base = stream.split_once('~').map_or(stream, |(base, _)| base);
-        let behind = self.path.get(app.len() + stream.len() + 2..)?;
-        let known = matches!(rest, "whip" | "whep") || is_hls(behind);
-        known.then(|| StreamKey::new(app, base).ok())?
+        key_of(&self.path)
     }
+}
+
+fn key_of(path: &str) -> Option<StreamKey> {
+    let mut parts = path.split('/');
+    let (app, stream, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let base = stream.split_once('~').map_or(stream, |(base, _)| base);
+    let behind = path.get(app.len() + stream.len() + 2..)?;
+    let known = matches!(rest, "whip" | "whep") || is_hls(behind);
+    known.then(|| StreamKey::new(app, base).ok())?
 }
 
 /// What to answer.
