@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use sluice_live::{FrameError, StreamError};
 use sluice_sfu::SfuError;
 
+use crate::record::RecordError;
+
 /// What went wrong, by whose fault.
 #[derive(Debug)]
 pub enum ServerError {
@@ -20,6 +22,8 @@ pub enum ServerError {
     Stream(StreamError),
     /// A frame or a track's configuration was refused.
     Frame(FrameError),
+    /// A storage of recordings cannot be read.
+    Record(RecordError),
     /// An option is out of range; the text names it.
     InvalidOption(String),
     /// A socket could not be bound.
@@ -41,6 +45,7 @@ impl fmt::Display for ServerError {
             Self::Sfu(e) => e.fmt(f),
             Self::Stream(e) => e.fmt(f),
             Self::Frame(e) => e.fmt(f),
+            Self::Record(e) => e.fmt(f),
             Self::InvalidOption(what) => write!(f, "invalid option: {what}"),
             Self::Bind { address, .. } => write!(f, "cannot bind {address}"),
             Self::Internal(what) => write!(f, "internal error: {what}"),
@@ -54,6 +59,7 @@ impl std::error::Error for ServerError {
             Self::Sfu(e) => Some(e),
             Self::Stream(e) => Some(e),
             Self::Frame(e) => Some(e),
+            Self::Record(e) => Some(e),
             Self::Bind { source, .. } => Some(source),
             _ => None,
         }

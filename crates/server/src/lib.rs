@@ -13,9 +13,11 @@ mod error;
 mod events;
 mod live;
 mod live_calls;
+mod live_recordings;
 mod metrics;
 mod options;
 mod pending;
+mod record;
 mod rooms;
 mod server;
 mod shard;
@@ -51,9 +53,11 @@ pub mod stream {
 
     pub use crate::live::{
         Access, AuthorizeRequest, ByteFormat, LiveBatch, LiveEvent, LiveItem, LiveRequest,
-        LiveResponse, PublishWish, PublisherId, ReaderId, StreamInfo, TokenSecret, TrackCoding,
-        TrackInfo,
+        LiveResponse, PublishWish, PublisherId, ReaderId, RecordingEvent, RecordingEventKind,
+        RecordingId, StreamInfo, TokenSecret, TrackCoding, TrackInfo,
     };
+    pub use crate::live_recordings::RecordOptions;
+    pub use crate::record::{FsStorage, Keep, RecordError, RecordedFile, Storage, StoredFile};
 }
 
 pub use error::ServerError;

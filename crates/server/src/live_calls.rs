@@ -153,7 +153,7 @@ impl Server {
     }
 
     /// The shard a stream lives on, whatever its layer: FNV-1a over its name.
-    fn home(&self, key: &StreamKey) -> usize {
+    pub(crate) fn home(&self, key: &StreamKey) -> usize {
         let name = [key.app(), "/", key.stream()];
         let bytes = name.iter().flat_map(|part| part.bytes());
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -192,7 +192,7 @@ impl Server {
     }
 
     /// A call that is answered when it is done.
-    fn answered<T: Send + 'static>(
+    pub(crate) fn answered<T: Send + 'static>(
         &self,
         shard: usize,
         call: impl FnOnce(&mut Live, &mut Rooms, Instant, oneshot::Sender<Result<T, ServerError>>)

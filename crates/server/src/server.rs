@@ -20,6 +20,7 @@ use crate::live::Live;
 use crate::metrics::{self, Snapshot};
 use crate::options::ServerOptions;
 use crate::pending::Pending;
+use crate::record::Writer;
 use crate::rooms::{Rooms, SHARD_BITS, shard_of};
 use crate::shard::{Io, MAILBOX, Message, Shard};
 use crate::sink::EventSink;
@@ -60,7 +61,9 @@ struct Inner {
     next_registry: AtomicU64,
     candidates: Vec<LocalCandidate>,
     closing: AtomicBool,
-    /// Shard threads that still run.
+    next_recording: AtomicU64,
+    writer: Writer,
+    /// Threads that still run: the shards', and the writer's of recordings.
     running: watch::Receiver<usize>,
 }
 
@@ -152,6 +155,8 @@ impl Server {
             next_registry: AtomicU64::new(1),
             candidates: addresses.candidates().to_vec(),
             closing: AtomicBool::new(false),
+            next_recording: AtomicU64::new(1),
+            writer: Writer::new(ended),
             running,
         })))
     }
@@ -332,12 +337,13 @@ impl Server {
         })
     }
 
-    /// Closes every room, then the sockets; resolves when the threads have ended.
+    /// Closes every room, then the sockets; resolves when the threads have ended and recordings are finished: as late as
+    /// their storage lets them.
     pub fn close(&self) -> Pending<()> {
         self.begin_close();
         let mut running = self.0.running.clone();
         Pending::gathered(async move {
-            // An error means that the last sender is gone, so every thread is.
+            // An error would mean that the server itself is gone.
             let _ = running.wait_for(|n| *n == 0).await;
             Ok(())
         })
@@ -376,6 +382,18 @@ impl Server {
         }
     }
 
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.0.writer
+    }
+
+    pub(crate) fn next_recording(&self) -> u64 {
+        self.0.next_recording.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn mailbox(&self, shard: usize) -> Option<Mailbox<Message>> {
+        self.0.mailboxes.get(shard).cloned()
+    }
+
     pub(crate) fn send(&self, shard: usize, message: Message) -> Result<(), ServerError> {
         if self.0.closing.load(Ordering::Acquire) {
             return Err(ServerError::Closed);
@@ -393,6 +411,7 @@ impl Inner {
         if self.closing.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.writer.close();
         for mailbox in &self.mailboxes {
             let mut message = Message::Close(CloseReason::ServerClosed);
             // Full for a moment at most: the shard empties it every turn. Never for long, as the

@@ -216,6 +216,7 @@ impl Shard {
             }
         }
         let now = Instant::now();
+        live.end_recorders(now);
         rooms.close_all(now, &CloseReason::ServerClosed);
         send(&mut rooms, &mut io, now);
         tell_the_last(&mut rooms, &*sink);

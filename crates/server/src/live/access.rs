@@ -11,6 +11,7 @@ use sluice_proto::wish::Ticket;
 
 use super::Live;
 use super::hls::{HlsWish, refusal, say};
+use super::record::RecordWish;
 use super::script::{PublishReply, ReadWish};
 use super::values::{AuthorizeRequest, LiveEvent};
 use crate::rooms::Rooms;
@@ -43,6 +44,8 @@ pub(super) enum Asked {
     Hls(Box<HlsWish>),
     /// A stream's packager gets its frames.
     Packager(StreamKey),
+    /// A recording gets its frames.
+    Record(StreamKey, Box<RecordWish>),
 }
 
 /// A request before the authorizer.
@@ -169,6 +172,9 @@ impl Live {
             (Some(Asked::Hall(key)), Grant::Play) => self.start_source(now, admission, &key),
             (Some(Asked::Hls(wish)), Grant::Play) => self.hls_granted(now, admission, *wish),
             (Some(Asked::Packager(key)), Grant::Play) => self.start_packager(now, admission, &key),
+            (Some(Asked::Record(key, wish)), Grant::Play) => {
+                self.start_recorder(now, admission, &key, *wish);
+            }
             (_, Grant::Publish(session)) => {
                 self.finish(now, session, sluice_live::FinishReason::Disconnected);
             }
@@ -206,6 +212,7 @@ impl Live {
             Asked::Hall(_) => {}
             Asked::Hls(wish) => say(wish.reply, refusal(&error)),
             Asked::Packager(key) => self.close_packager(now, &key),
+            Asked::Record(_, wish) => drop(wish.reply.send(Err(error.into()))),
         }
     }
 

@@ -5,11 +5,13 @@
 
 mod access;
 mod feed;
+mod gather;
 mod hall;
 mod hls;
 mod http;
 mod ingest;
 mod offer;
+mod record;
 mod script;
 mod source;
 mod tokens;
@@ -19,10 +21,14 @@ mod wish;
 pub use access::Access;
 pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
+pub(crate) use record::RecordWish;
+pub use record::RecordingId;
 pub use script::{LiveBatch, LiveItem, PublishWish, PublisherId, ReaderId, TrackCoding};
 pub use tokens::TokenSecret;
 pub(crate) use values::LiveCounters;
-pub use values::{AuthorizeRequest, LiveEvent, StreamInfo, TrackInfo};
+pub use values::{
+    AuthorizeRequest, LiveEvent, RecordingEvent, RecordingEventKind, StreamInfo, TrackInfo,
+};
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,6 +48,7 @@ use crate::shard::LiveJob;
 use access::Waiting;
 use hall::Hall;
 use hls::{Grant, Packager};
+use record::Recorder;
 use script::Scripts;
 use wish::Wish;
 
@@ -64,6 +71,8 @@ pub(crate) struct Live {
     next_hall: u64,
     packagers: HashMap<StreamKey, Packager>,
     packagers_due: Option<Instant>,
+    recorders: HashMap<RecordingId, Recorder>,
+    recorders_due: Option<Instant>,
     /// Players that were let in, and until when that holds.
     grants: HashMap<Grant, Instant>,
     readers: HashMap<SubscriptionId, Consumer>,
@@ -82,6 +91,8 @@ enum Consumer {
     Hall(StreamKey),
     /// The stream's packager, which makes HLS of it.
     Packager(StreamKey),
+    /// A recorder.
+    Recorder(RecordingId),
 }
 
 impl Live {
@@ -104,6 +115,8 @@ impl Live {
             next_hall: 1,
             packagers: HashMap::new(),
             packagers_due: None,
+            recorders: HashMap::new(),
+            recorders_due: None,
             grants: HashMap::new(),
             readers: HashMap::new(),
             scripts: Scripts::default(),
@@ -119,6 +132,7 @@ impl Live {
             self.engine.deadline(),
             self.wish.next_deadline(),
             self.packagers_due,
+            self.recorders_due,
         ]
         .into_iter()
         .flatten()
@@ -136,6 +150,7 @@ impl Live {
         }
         self.halls_on_time(now, rooms);
         self.packagers_on_time(now, rooms);
+        self.recorders_on_time(now, rooms);
         self.wish_on_time(now, rooms);
         // What one output causes may cause others; the bound is against a loop of our own making.
         for _ in 0..MAX_OUTPUTS {
@@ -175,6 +190,10 @@ impl Live {
                     if guarded(|| self.feed_packager(now, &key, subscription)).is_none() {
                         self.close_packager(now, &key);
                     }
+                }
+                Some(Consumer::Recorder(id)) => {
+                    let id = *id;
+                    guarded(|| self.feed_recorder(now, id, subscription));
                 }
                 None => {}
             },

@@ -1,12 +1,16 @@
 //! What the live kernel tells whoever listens.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sluice_live::{
     Action, Activities, Credentials, Protocol, Qos, StreamEvent, StreamState, StreamView,
 };
 use sluice_media::{CodecConfig, StreamKey, TrackId};
+
+use super::record::RecordingId;
+use crate::record::{RecordError, RecordedFile};
 
 /// Something live that happened.
 #[derive(Debug, Clone)]
@@ -15,6 +19,41 @@ pub enum LiveEvent {
     Authorize(AuthorizeRequest),
     /// Something happened to a stream.
     Stream(StreamEvent),
+    /// Something happened to a recording.
+    Recording(RecordingEvent),
+}
+
+/// Something that happened to a recording.
+#[derive(Debug, Clone)]
+pub struct RecordingEvent {
+    /// Of which stream.
+    pub key: StreamKey,
+    /// Which.
+    pub recording: RecordingId,
+    /// What.
+    pub kind: RecordingEventKind,
+}
+
+/// What happens to recordings. The stream goes on whatever it is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum RecordingEventKind {
+    /// The storage was too slow, and parts are missing. Told with the first one, and with the others when it goes on.
+    Gap {
+        /// How many since the last such event.
+        parts: u64,
+        /// How much time they are.
+        lost: Duration,
+    },
+    /// Nothing more can be recorded. `Ended` follows.
+    Failed(Arc<RecordError>),
+    /// It is over. Its last event.
+    Ended {
+        /// What was recorded, the newest 10 000 files.
+        files: Vec<RecordedFile>,
+        /// Time that is missing for a slow storage.
+        lost: Duration,
+    },
 }
 
 /// A wish that waits for the listener's verdict.

@@ -1,0 +1,88 @@
+//! Frames in front of a segmenter, until it is known which tracks there are.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use sluice_media::{CodecConfig, Frame, TrackId};
+use sluice_mux::fmp4::Track;
+use sluice_mux::{MuxError, Segmenter};
+
+/// The tracks of a stream as they become known, and the first frames of them.
+///
+/// Bounded by what a stream brings within [`HOLD`].
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    tracks: BTreeMap<TrackId, (CodecConfig, Option<NonZeroU32>)>,
+    changed: bool,
+    held: VecDeque<Frame>,
+    held_since: Option<Instant>,
+}
+
+impl Gathered {
+    pub(super) fn configure(&mut self, track: TrackId, config: &CodecConfig) {
+        let rate = self.tracks.get(&track).and_then(|(_, rate)| *rate);
+        self.tracks.insert(track, (config.clone(), rate));
+        self.changed |= rate.is_some();
+    }
+
+    pub(super) fn take(&mut self, now: Instant, frame: &Frame) {
+        if let Some((_, rate)) = self.tracks.get_mut(&frame.track)
+            && *rate != Some(frame.pts.rate())
+        {
+            *rate = Some(frame.pts.rate());
+            self.changed = true;
+        }
+        self.held_since.get_or_insert(now);
+        // All is dated by our clock, whatever the publisher's shows.
+        self.held.push_back(Frame {
+            captured_micros: None,
+            ..frame.clone()
+        });
+    }
+
+    /// Whether there is no use in waiting for more tracks than have come, of so many.
+    pub(super) fn is_ready(&self, now: Instant, expected: usize) -> bool {
+        let known = self.tracks.values().filter(|(_, rate)| rate.is_some());
+        !self.changed || known.count() >= expected || self.is_due(now)
+    }
+
+    /// Whether frames have waited long enough.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.held_since.is_some_and(|since| now >= since + HOLD)
+    }
+
+    /// Hands on what is held; `wall` is the time now, microseconds since 1970.
+    ///
+    /// # Errors
+    /// When the tracks do not fit into MP4; the frames go where those that do are.
+    pub(super) fn release(&mut self, wall: i64, segmenter: &mut Segmenter) -> Result<(), MuxError> {
+        self.held_since = None;
+        let mut fits = Ok(());
+        if std::mem::take(&mut self.changed) {
+            let tracks: Vec<Track> = self
+                .tracks
+                .iter()
+                .filter_map(|(id, (config, rate))| {
+                    Some(Track {
+                        id: *id,
+                        config: config.clone(),
+                        rate: (*rate)?,
+                    })
+                })
+                .collect();
+            fits = segmenter.set_tracks(&tracks);
+        }
+        // A backlog came earlier than now, each frame by as much as it lies before the newest.
+        let newest = self.held.iter().map(|frame| frame.dts).max();
+        for frame in std::mem::take(&mut self.held) {
+            let age = newest.map(|newest| newest.saturating_since(frame.dts));
+            let age = i64::try_from(age.unwrap_or_default().as_micros()).unwrap_or_default();
+            segmenter.handle_frame(&frame, wall - age);
+        }
+        fits
+    }
+}
+
+/// How long the first frames wait for a track that was not announced yet.
+const HOLD: Duration = Duration::from_millis(300);
