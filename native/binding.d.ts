@@ -63,6 +63,10 @@ export declare class NativeServer {
   liveStreams(): Promise<Array<StreamInfo>>
   /** Ends a stream. */
   liveEndStream(key: string): Promise<undefined>
+  /** Records a stream; resolves to the recording's number. */
+  liveRecord(key: string, options: RecordOptions): Promise<number>
+  /** Ends a recording; resolves to its files, or to null when it has ended before. */
+  liveStopRecording(recording: number): Promise<Array<RecordedFile> | undefined | null>
   /** Binds the sockets and starts the threads; events go to `listener`, which must not throw. */
   static start(options: ServerOptions, listener: (arg: Array<Delivery>) => void): Promise<NativeServer>
   /** Where peers are told to send to. */
@@ -372,6 +376,21 @@ export type LiveEvent =
   | { type: 'recording'; /** Which stream. */
     key: string; /** It is recorded now. */
   active: boolean }
+  | { type: 'recordingGap'; /** Which stream. */
+    key: string; /** Which recording. */
+    recording: number; /** How many parts since the last such event. */
+    parts: number; /** How much time they are. */
+  lostMs: number }
+  | { type: 'recordingFailed'; /** Which stream. */
+    key: string; /** Which recording. */
+    recording: number; /** Why. */
+    reason: RecordingFault; /** What the storage said. */
+  message: string }
+  | { type: 'recordingEnded'; /** Which stream. */
+    key: string; /** Which recording. */
+    recording: number; /** What was recorded. */
+    files: Array<RecordedFile>; /** Time it misses. */
+  lostMs: number }
   | { type: 'transcoding'; /** Which stream. */
     key: string; /** It is transcoded now. */
   active: boolean }
@@ -462,6 +481,9 @@ export type LiveRead =
     skipped: number; /** How much time they are. */
   lostMs: number }
   | { type: 'discontinuity' }
+
+/** The finished files of a directory. */
+export declare function liveRecordings(directory: string, app?: string | undefined | null, stream?: string | undefined | null): Promise<Array<RecordedFile>>
 
 /** An HTTP request below the prefix. */
 export interface LiveRequest {
@@ -574,6 +596,35 @@ export interface PublishedTrack {
   rids: Array<string>
   /** Silent by negotiation. */
   muted: boolean
+}
+
+/** A finished file. */
+export interface RecordedFile {
+  /** Its path in the directory. */
+  name: string
+  /** When its first frame came. */
+  startedAtMs: number
+  /** When its last frame ended. */
+  endedAtMs: number
+  /** How long it plays. */
+  durationMs: number
+  /** Its length. */
+  bytes: number
+}
+
+/** Why a recording fails. */
+export type RecordingFault = 'full' | 'denied' | 'storage' | 'unsupported'
+
+/** How a stream is recorded. Numbers are whole and not negative: the facade checks them. */
+export interface RecordOptions {
+  /** Where to. */
+  directory: string
+  /** How long a file becomes. */
+  segmentMs?: number
+  /** How old files may become. */
+  keepMs?: number
+  /** How much they may be together. */
+  keepBytes?: number
 }
 
 /** Which way a client's media may go. */

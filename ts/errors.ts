@@ -13,6 +13,7 @@
  * - `ERR_APP_ALREADY_REGISTERED`: it is open already.
  * - `ERR_LIMIT`: a bound on live streams is reached; the message names it.
  * - `ERR_ADDRINUSE`: the port is taken.
+ * - `ERR_STORAGE`: a directory of recordings cannot be read.
  * - `ERR_AUTH`: the peer may not do that.
  * - `ERR_TIMEOUT`: nothing came in time.
  * - `ERR_INTERNAL`: our fault; please report it.
@@ -31,6 +32,7 @@ export type SluiceErrorCode =
   | 'ERR_APP_ALREADY_REGISTERED'
   | 'ERR_LIMIT'
   | 'ERR_ADDRINUSE'
+  | 'ERR_STORAGE'
   | 'ERR_AUTH'
   | 'ERR_TIMEOUT'
   | 'ERR_INTERNAL'
@@ -49,6 +51,7 @@ const codes: readonly SluiceErrorCode[] = [
   'ERR_APP_ALREADY_REGISTERED',
   'ERR_LIMIT',
   'ERR_ADDRINUSE',
+  'ERR_STORAGE',
   'ERR_AUTH',
   'ERR_TIMEOUT',
   'ERR_INTERNAL',

@@ -59,6 +59,12 @@ export {
   type FrameInput,
   type TrackConfig,
 } from './live/publish-session.js';
+export {
+  Recording,
+  type RecordingEvents,
+  type RecordingsFilter,
+  type RecordOptions,
+} from './live/recording.js';
 export { Subscription, type StreamItem } from './live/subscription.js';
 export type { HandlerOptions } from './live/exchange.js';
 export type { FetchHandler, FetchInfo } from './live/fetch-handler.js';
@@ -72,7 +78,11 @@ export type {
   PublishEnded,
   PublishStarted,
   RateLimited,
-  Recording,
+  RecordedFile,
+  RecordingChanged,
+  RecordingEnded,
+  RecordingFailed,
+  RecordingGap,
   SourceState,
   StreamEnded,
   StreamEndReason,

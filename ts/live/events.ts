@@ -95,11 +95,64 @@ export interface SubscriberEvicted extends OfStream {
 }
 
 /** The first recorder began, or the last one ended. */
-export interface Recording extends OfStream {
+export interface RecordingChanged extends OfStream {
   /** The discriminant. */
   readonly type: 'recording';
   /** It is recorded now. */
   readonly active: boolean;
+}
+
+/** A finished file of a recording. */
+export interface RecordedFile {
+  /** Its path in the recording's directory: `app/stream/<time>.mp4`. */
+  readonly name: string;
+  /** When its first frame came, in milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** When its last frame ended, in milliseconds since 1970. */
+  readonly endedAtMs: number;
+  /** How long it plays: less than from start to end where the publisher was away. */
+  readonly durationMs: number;
+  /** Its length. */
+  readonly bytes: number;
+}
+
+/** What every event of a recording carries. */
+interface OfRecording extends OfStream {
+  /** Which recording: its `id`. */
+  readonly recording: number;
+}
+
+/**
+ * The disk is too slow, and a recording misses parts. Told with the first one, and with the others
+ * when it goes on. The stream does not notice.
+ */
+export interface RecordingGap extends OfRecording {
+  /** The discriminant. */
+  readonly type: 'recordingGap';
+  /** How many since the last such event. */
+  readonly parts: number;
+  /** How much time they are. */
+  readonly lostMs: number;
+}
+
+/** A recording cannot go on; `recordingEnded` follows. The stream does not notice. */
+export interface RecordingFailed extends OfRecording {
+  /** The discriminant. */
+  readonly type: 'recordingFailed';
+  /** `full`: no room is left; `denied`: it may not be written; `unsupported`: MP4 lacks a codec. */
+  readonly reason: 'full' | 'denied' | 'storage' | 'unsupported';
+  /** What went wrong, with the directory. */
+  readonly message: string;
+}
+
+/** A recording is over, and its files are finished. Its last event. */
+export interface RecordingEnded extends OfRecording {
+  /** The discriminant. */
+  readonly type: 'recordingEnded';
+  /** What was recorded, the oldest first; of more than 10 000 files the newest. */
+  readonly files: readonly RecordedFile[];
+  /** Time that is missing because the disk was slow. */
+  readonly lostMs: number;
 }
 
 /** The first transcoder began, or the last one ended. */
@@ -164,7 +217,10 @@ export type LiveEvent =
   | SubscriberLeft
   | SubscriberLagged
   | SubscriberEvicted
-  | Recording
+  | RecordingChanged
+  | RecordingGap
+  | RecordingFailed
+  | RecordingEnded
   | Transcoding
   | CodecChanged
   | LayersChanged

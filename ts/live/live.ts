@@ -17,7 +17,7 @@ import type {
   NativeServer,
 } from '../native.js';
 import { decide, type Authorizer } from './authorizer.js';
-import { isLiveLifecycle, type LiveEvent, type LiveEventOf } from './events.js';
+import { isLiveLifecycle, type LiveEvent, type LiveEventOf, type RecordedFile } from './events.js';
 import { CLOSED, NOT_FOUND, type HandlerOptions, type Reply, type Responder } from './exchange.js';
 import { fetchHandler, type FetchHandler } from './fetch-handler.js';
 import type { LiveTrack, StreamKey } from './media.js';
@@ -25,6 +25,12 @@ import { parseStreamKey } from './media.js';
 import { nodeHandler, type NodeHandler } from './node-handler.js';
 import type { IngestClient, LiveProtocol, ServedProtocol } from './protocol.js';
 import { createPublishSession, type PublishSession } from './publish-session.js';
+import {
+  Recordings,
+  type Recording,
+  type RecordingsFilter,
+  type RecordOptions,
+} from './recording.js';
 import { createSubscription, type Subscription } from './subscription.js';
 
 /** The events of the live kernel: each {@link LiveEvent} by its `type`. */
@@ -120,6 +126,7 @@ export class Live extends Emitter<LiveEvents> {
   readonly #native: NativeServer;
   readonly #report: (error: unknown) => void;
   readonly #streams = new Set<StreamFeed<LiveEvent>>();
+  readonly #recordings: Recordings;
   #authorizer: Authorizer | undefined;
   #ended = false;
 
@@ -133,6 +140,7 @@ export class Live extends Emitter<LiveEvents> {
     super();
     this.#native = native;
     this.#report = report;
+    this.#recordings = new Recordings(native, report);
     reportTo(this, report);
     reportTo(this.observer, report);
   }
@@ -222,6 +230,36 @@ export class Live extends Emitter<LiveEvents> {
       (late) => void late.close().catch(() => {}),
     );
     return createSubscription(name, native, options);
+  }
+
+  /**
+   * Records a stream from its newest keyframe on, over its publishers' comings and goings, until it
+   * ends or the recording is stopped.
+   *
+   * @example
+   * ```ts
+   * await using recording = await server.live.record('live/show', { directory: 'recordings' });
+   * recording.on('failed', ({ message }) => console.error(message));
+   * ```
+   *
+   * @throws {@link SluiceError} `ERR_STREAM_NOT_FOUND` if nobody publishes it,
+   * `ERR_INVALID_ARGUMENT` if it is being recorded to this directory already.
+   */
+  async record(key: string, options: RecordOptions): Promise<Recording> {
+    return this.#recordings.record(parseStreamKey(key), options);
+  }
+
+  /**
+   * The finished recordings of a directory, by stream and time. What a crash has left there is
+   * finished first.
+   *
+   * @throws {@link SluiceError} `ERR_STORAGE` if it cannot be read.
+   */
+  async recordings(
+    directory: string,
+    options: RecordingsFilter = {},
+  ): Promise<readonly RecordedFile[]> {
+    return this.#recordings.list(directory, options);
   }
 
   /** All live streams. */
@@ -329,6 +367,7 @@ export class Live extends Emitter<LiveEvents> {
     const told = event as unknown as LiveEvent;
     (deliver as Deliver)(this, told.type, told);
     deliver(this.observer, 'event', told);
+    this.#recordings.receive(told);
     for (const stream of this.#streams) stream.feed(told);
   }
 

@@ -24,6 +24,7 @@ pub enum Code {
     AppExists,
     Limit,
     AddressInUse,
+    Storage,
     Internal,
 }
 
@@ -46,6 +47,7 @@ impl AsRef<str> for Code {
             Self::AppExists => "ERR_APP_ALREADY_REGISTERED",
             Self::Limit => "ERR_LIMIT",
             Self::AddressInUse => "ERR_ADDRINUSE",
+            Self::Storage => "ERR_STORAGE",
             Self::Internal => "ERR_INTERNAL",
         }
     }
@@ -80,6 +82,7 @@ pub(crate) fn fault(error: &ServerError) -> Fault {
             Code::AddressInUse
         }
         ServerError::InvalidOption(_) | ServerError::Bind { .. } => Code::InvalidArgument,
+        ServerError::Record(_) => Code::Storage,
         ServerError::Internal(_) => Code::Internal,
     };
     let mut fault = Fault::new(code, error.to_string());

@@ -25,6 +25,7 @@ mod events;
 mod guard;
 mod live;
 mod live_events;
+mod live_recordings;
 mod live_tokens;
 mod live_values;
 mod options;

@@ -2,9 +2,11 @@
 
 use napi_derive::napi;
 use sluice_server::stream::{
-    self, Action, AuthorizeRequest, SourceState as Source, StreamEvent, StreamEventKind,
+    self, Action, AuthorizeRequest, RecordError, RecordingEvent, RecordingEventKind,
+    SourceState as Source, StreamEvent, StreamEventKind,
 };
 
+use crate::live_recordings::RecordedFile;
 use crate::live_values::{LiveCodec, LiveEnd};
 use crate::tracks::{milliseconds, number};
 
@@ -48,6 +50,20 @@ pub enum LiveFinishReason {
     RateLimited,
     /// The application ended it.
     Closed,
+}
+
+/// Why a recording fails.
+#[napi(string_enum = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingFault {
+    /// No room is left.
+    Full,
+    /// It may not be written.
+    Denied,
+    /// The storage failed otherwise.
+    Storage,
+    /// The stream does not fit into MP4.
+    Unsupported,
 }
 
 /// Something that happened to a stream.
@@ -159,6 +175,39 @@ pub enum LiveEvent {
         /// It is recorded now.
         active: bool,
     },
+    /// A recording misses parts because the storage is slow.
+    RecordingGap {
+        /// Which stream.
+        key: String,
+        /// Which recording.
+        recording: f64,
+        /// How many parts since the last such event.
+        parts: f64,
+        /// How much time they are.
+        lost_ms: f64,
+    },
+    /// A recording failed.
+    RecordingFailed {
+        /// Which stream.
+        key: String,
+        /// Which recording.
+        recording: f64,
+        /// Why.
+        reason: RecordingFault,
+        /// What the storage said.
+        message: String,
+    },
+    /// A recording is over.
+    RecordingEnded {
+        /// Which stream.
+        key: String,
+        /// Which recording.
+        recording: f64,
+        /// What was recorded.
+        files: Vec<RecordedFile>,
+        /// Time it misses.
+        lost_ms: f64,
+    },
     /// Transcoding began or ended.
     Transcoding {
         /// Which stream.
@@ -212,7 +261,38 @@ pub(crate) fn live_event(event: stream::LiveEvent) -> Option<LiveEvent> {
     match event {
         stream::LiveEvent::Authorize(request) => Some(authorize(request)),
         stream::LiveEvent::Stream(event) => of_stream(event),
+        stream::LiveEvent::Recording(event) => of_recording(event),
     }
+}
+
+fn of_recording(event: RecordingEvent) -> Option<LiveEvent> {
+    let (key, recording) = (event.key.to_string(), number(event.recording.raw()));
+    Some(match event.kind {
+        RecordingEventKind::Gap { parts, lost } => LiveEvent::RecordingGap {
+            key,
+            recording,
+            parts: number(parts),
+            lost_ms: milliseconds(lost),
+        },
+        RecordingEventKind::Failed(error) => LiveEvent::RecordingFailed {
+            key,
+            recording,
+            reason: match &*error {
+                error if error.is_full() => RecordingFault::Full,
+                error if error.is_denied() => RecordingFault::Denied,
+                RecordError::Mux(_) => RecordingFault::Unsupported,
+                _ => RecordingFault::Storage,
+            },
+            message: error.to_string(),
+        },
+        RecordingEventKind::Ended { files, lost } => LiveEvent::RecordingEnded {
+            key,
+            recording,
+            files: files.into_iter().map(RecordedFile::from).collect(),
+            lost_ms: milliseconds(lost),
+        },
+        _ => return None,
+    })
 }
 
 fn authorize(request: AuthorizeRequest) -> LiveEvent {

@@ -12,9 +12,9 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use sluice_server::stream::{
-    Bytes, Codec, CodecConfig, FinishReason, Frame, FsStorage, LiveEvent, PublisherId,
+    Bytes, Codec, FinishReason, Frame, FsStorage, LiveEvent, PublishWish, PublisherId,
     RecordOptions, RecordedFile, RecordingEventKind, Storage, StoredFile, StreamEventKind,
-    StreamKey, Timestamp, TrackId,
+    StreamKey, Timestamp, TrackCoding, TrackId,
 };
 use sluice_server::{Event, EventSink, Server, ServerError, ServerOptions, Undelivered};
 
@@ -67,10 +67,14 @@ impl Stage {
         options.bind_address = [127, 0, 0, 1].into();
         options.shards = 1;
         let server = Server::start(options, Arc::new(Listener(sender))).unwrap();
-        let publisher = wait(server.publish(key())).unwrap();
+        let wish = PublishWish::Own {
+            key: key(),
+            identity: None,
+        };
+        let publisher = wait(server.publish(wish)).unwrap();
         let record = Bytes::from_static(&[0, 2, 1, 56, 0, 0, 0xbb, 0x80, 0, 0, 0]);
-        let config = CodecConfig::parse(Codec::Opus, record).unwrap();
-        wait(server.configure_track(publisher, TrackId::AUDIO, config)).unwrap();
+        let coding = TrackCoding::parse(Codec::Opus, record).unwrap();
+        wait(server.configure_track(publisher, TrackId::AUDIO, coding)).unwrap();
         let folder = format!("sluice-server-record-{name}-{}", std::process::id());
         let mut stage = Self {
             server,

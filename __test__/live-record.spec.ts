@@ -1,0 +1,267 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import { Server, type LiveEvent, type PublishSession } from 'sluice';
+
+const exec = promisify(execFile);
+const local = { udpPort: 0, bindAddress: '127.0.0.1', shards: 1 };
+const FPS = 25;
+const START = Buffer.from([0, 0, 1]);
+
+interface Picture {
+  readonly keyframe: boolean;
+  readonly data: Buffer;
+}
+
+interface Film {
+  readonly record: Buffer;
+  readonly pictures: readonly Picture[];
+}
+
+let filmed: Promise<Film> | undefined;
+
+/** Five seconds of a test picture with a keyframe each second, as MP4 and a publisher carry them. */
+function film(): Promise<Film> {
+  filmed ??= (async () => {
+    const { stdout } = await exec(
+      'ffmpeg',
+      [
+        ...['-v', 'error', '-f', 'lavfi', '-i', `testsrc2=size=320x180:rate=${FPS}:duration=5`],
+        ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-g', String(FPS)],
+        ...['-threads', '1', '-pix_fmt', 'yuv420p', '-f', 'h264', 'pipe:1'],
+      ],
+      { encoding: 'buffer', maxBuffer: 1 << 26 },
+    );
+    return parsed(stdout);
+  })();
+  return filmed;
+}
+
+const type = (unit: Buffer): number => (unit[0] ?? 0) & 0x1f;
+const length = (unit: Buffer): Buffer => Buffer.from([unit.length >> 8, unit.length & 0xff]);
+
+/** Cuts an Annex B stream with one slice per picture. */
+function parsed(stream: Buffer): Film {
+  const units: Buffer[] = [];
+  for (let start = stream.indexOf(START); start >= 0;) {
+    const next = stream.indexOf(START, start + 3);
+    let end = next < 0 ? stream.length : next;
+    while (end > start && stream[end - 1] === 0) end -= 1;
+    units.push(stream.subarray(start + 3, end));
+    start = next;
+  }
+  const sps = units.find((unit) => type(unit) === 7);
+  const pps = units.find((unit) => type(unit) === 8);
+  if (sps === undefined || pps === undefined) throw new Error('no parameter sets');
+  const head = Buffer.from([1, ...sps.subarray(1, 4), 0xff, 0xe1]);
+  const record = Buffer.concat([head, length(sps), sps, Buffer.from([1]), length(pps), pps]);
+  const pictures = units
+    .filter((unit) => type(unit) === 1 || type(unit) === 5)
+    .map((unit) => {
+      const size = Buffer.alloc(4);
+      size.writeUInt32BE(unit.length);
+      return { keyframe: type(unit) === 5, data: Buffer.concat([size, unit]) };
+    });
+  return { record, pictures };
+}
+
+/** Publishes pictures, as fast as they are taken. */
+async function publish(
+  session: PublishSession,
+  pictures: readonly Picture[],
+  from = 0,
+): Promise<void> {
+  for (const [at, { keyframe, data }] of pictures.entries()) {
+    await session.write({ track: 0, ptsMs: ((from + at) * 1000) / FPS, keyframe, data });
+  }
+}
+
+interface Stage {
+  readonly server: Server;
+  readonly session: PublishSession;
+  readonly pictures: readonly Picture[];
+  readonly directory: string;
+  readonly events: LiveEvent[];
+}
+
+async function stage(t: ExecutionContext): Promise<Stage> {
+  const { record, pictures } = await film();
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-record-'));
+  const server = (await Server.start(local)).ref();
+  t.teardown(async () => {
+    await server.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+  const events: LiveEvent[] = [];
+  server.live.observer.on('event', (event) => events.push(event));
+  const session = await server.live.publish('live/show');
+  await session.setTrack({ track: 0, codec: 'H264', record });
+  return { server, session, pictures, directory, events };
+}
+
+/** Packets and seconds of a file, and what ffprobe has to complain about. */
+async function probed(
+  file: string,
+): Promise<{ readonly frames: number; readonly seconds: number; readonly complaints: string }> {
+  const { stdout, stderr } = await exec('ffprobe', [
+    ...['-v', 'error', '-count_frames', '-show_entries', 'stream=nb_read_frames'],
+    ...['-show_entries', 'format=duration', '-of', 'json', file],
+  ]);
+  const { streams, format } = JSON.parse(stdout) as {
+    readonly streams: readonly { readonly nb_read_frames: string }[];
+    readonly format: { readonly duration: string };
+  };
+  return {
+    frames: Number(streams[0]?.nb_read_frames),
+    seconds: Number(format.duration),
+    complaints: stderr,
+  };
+}
+
+test('a recording is a plain file with every frame', async (t) => {
+  const { server, session, pictures, directory, events } = await stage(t);
+  await publish(session, pictures.slice(0, 1));
+  const recording = await server.live.record('live/show', { directory });
+  t.is(recording.key as string, 'live/show');
+  t.is(recording.directory, directory);
+  const [stream] = await server.live.streams();
+  t.true(stream?.recording);
+  await publish(session, pictures.slice(1, 75), 1);
+  const files = await recording.stop();
+  t.deepEqual(await recording.stop(), files, 'a second stop() says the same');
+  t.is(files.length, 1);
+  const [file] = files;
+  t.like(file, { durationMs: 3000 });
+  t.regex(file?.name ?? '', /^live\/show\/\d{8}T\d{6}\.\d{3}Z\.mp4$/);
+  t.true(Math.abs(Date.now() - (file?.startedAtMs ?? 0)) < 60_000);
+  t.deepEqual(await probed(join(directory, file?.name ?? '')), {
+    frames: 75,
+    seconds: 3,
+    complaints: '',
+  });
+  t.deepEqual(await server.live.recordings(directory), files);
+  t.deepEqual(await server.live.recordings(directory, { app: 'live', stream: 'show' }), files);
+  t.deepEqual(await server.live.recordings(directory, { app: 'other' }), []);
+  const told = events.filter(({ type }) => type.startsWith('recording')).map(({ type }) => type);
+  t.deepEqual(told, ['recording', 'recording', 'recordingEnded']);
+});
+
+test('files are cut at keyframes, and the oldest ones go', async (t) => {
+  const { server, session, pictures, directory } = await stage(t);
+  await publish(session, pictures.slice(0, 1));
+  const recording = await server.live.record('live/show', {
+    directory,
+    segmentMs: 1000,
+    keepMs: 2500,
+  });
+  await publish(session, pictures.slice(1), 1);
+  const files = await recording.stop();
+  t.is(files.length, 5);
+  const kept = await server.live.recordings(directory);
+  t.deepEqual(kept, files.slice(2));
+  for (const file of kept) {
+    const { frames, complaints } = await probed(join(directory, file.name));
+    t.deepEqual([frames, complaints], [25, '']);
+  }
+  const names = await readdir(join(directory, 'live/show'));
+  t.is(names.length, kept.length + 1, 'nothing lies there but files and their index');
+});
+
+test('the end of the stream ends the recording', async (t) => {
+  const { server, session, pictures, directory } = await stage(t);
+  await publish(session, pictures.slice(0, 1));
+  const recording = await server.live.record('live/show', { directory });
+  const ended = once(recording, 'ended');
+  await publish(session, pictures.slice(1, 50), 1);
+  await session.finish();
+  const [event] = (await ended) as [{ readonly files: readonly { readonly name: string }[] }];
+  t.deepEqual(event.files, await recording.stop());
+  const { frames } = await probed(join(directory, event.files[0]?.name ?? ''));
+  t.is(frames, 50);
+  await t.throwsAsync(server.live.record('live/show', { directory }), {
+    code: 'ERR_STREAM_NOT_FOUND',
+  });
+});
+
+test('a directory that cannot be written is told, and the stream goes on', async (t) => {
+  const { server, session, pictures, directory, events } = await stage(t);
+  const taken = join(directory, 'taken');
+  await writeFile(taken, '');
+  await publish(session, pictures.slice(0, 1));
+  const recording = await server.live.record('live/show', { directory: taken });
+  const failed = once(recording, 'failed');
+  const ended = once(recording, 'ended');
+  await publish(session, pictures.slice(1, 60), 1);
+  const [event] = (await failed) as [{ readonly reason: string; readonly message: string }];
+  t.is(event.reason, 'storage');
+  t.true(event.message.includes(taken));
+  await ended;
+  t.deepEqual(await recording.stop(), []);
+  t.true(events.some(({ type }) => type === 'recordingFailed'));
+  await publish(session, pictures.slice(60, 70), 60);
+  t.like((await server.live.streams())[0], { recording: false, qos: { frames: 70 } });
+});
+
+test('a crash costs a second at most, and the next listing finishes the file', async (t) => {
+  const { directory, server } = await stage(t);
+  const { record, pictures } = await film();
+  const frames = pictures.map(({ keyframe, data }) => [keyframe, data.toString('base64')]);
+  await writeFile(
+    join(directory, 'film.json'),
+    JSON.stringify([record.toString('base64'), frames]),
+  );
+  const program = `
+    import { readFileSync } from 'node:fs';
+    import { Server } from 'sluice';
+    const [record, frames] = JSON.parse(readFileSync(process.env.FILM));
+    const server = await Server.start({ udpPort: 0, bindAddress: '127.0.0.1', shards: 1 });
+    const session = await server.live.publish('live/show');
+    const base = (text) => Buffer.from(text, 'base64');
+    await session.setTrack({ track: 0, codec: 'H264', record: base(record) });
+    for (const [at, [keyframe, data]] of frames.entries()) {
+      await session.write({ track: 0, ptsMs: at * 40, keyframe, data: base(data) });
+      if (at === 0) await server.live.record('live/show', { directory: process.env.INTO });
+    }
+    // The last whole part is with the system a moment later.
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), 500);
+  `;
+  const into = join(directory, 'into');
+  const env = { ...process.env, FILM: join(directory, 'film.json'), INTO: into };
+  const cwd = new URL('../', import.meta.url);
+  const child = exec(process.execPath, ['--input-type=module', '-e', program], { env, cwd });
+  await t.throwsAsync(child, { message: /Command failed/ });
+  const left = await readdir(join(into, 'live/show'));
+  t.true(left.some((name) => name.endsWith('.mp4.part')));
+  const [file, ...more] = await server.live.recordings(into);
+  t.deepEqual(more, []);
+  const { frames: kept, complaints } = await probed(join(into, file?.name ?? ''));
+  t.is(complaints, '');
+  t.is(kept, 100, 'four whole seconds of five');
+  const index = await readFile(join(into, 'live/show/index.jsonl'), 'utf8');
+  t.is((JSON.parse(index) as { readonly bytes?: number }).bytes, file?.bytes);
+});
+
+test('arguments are checked before anything happens', async (t) => {
+  const { server, session, pictures, directory } = await stage(t);
+  await publish(session, pictures.slice(0, 1));
+  const bad: readonly [unknown, object][] = [
+    [undefined, { instanceOf: TypeError }],
+    [{}, { instanceOf: TypeError }],
+    [{ directory: '' }, { instanceOf: RangeError }],
+    [{ directory, segmentMs: 999 }, { instanceOf: RangeError }],
+    [{ directory, keepBytes: -1 }, { instanceOf: RangeError }],
+  ];
+  for (const [options, error] of bad) {
+    await t.throwsAsync(server.live.record('live/show', options as never), error);
+  }
+  await t.throwsAsync(server.live.record('../show', { directory }), { instanceOf: TypeError });
+  await using recording = await server.live.record('live/show', { directory });
+  t.is(typeof recording.id, 'number');
+  await t.throwsAsync(server.live.record('live/show', { directory }), {
+    code: 'ERR_INVALID_ARGUMENT',
+  });
+});
