@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -243,6 +243,15 @@ test('a crash costs a second at most, and the next listing finishes the file', a
   t.is(kept, 100, 'four whole seconds of five');
   const index = await readFile(join(into, 'live/show/index.jsonl'), 'utf8');
   t.is((JSON.parse(index) as { readonly bytes?: number }).bytes, file?.bytes);
+});
+
+test('a directory without recordings lists none, one that cannot be read says so', async (t) => {
+  const { server, directory } = await stage(t);
+  t.deepEqual(await server.live.recordings(join(directory, 'nothing')), []);
+  t.deepEqual(await server.live.recordings(directory), []);
+  await mkdir(join(directory, 'live/show/index.jsonl'), { recursive: true });
+  const error = await t.throwsAsync(server.live.recordings(directory), { code: 'ERR_STORAGE' });
+  t.true(error?.message.includes(directory));
 });
 
 test('arguments are checked before anything happens', async (t) => {

@@ -69,7 +69,17 @@ impl Storage for FsStorage {
     fn create(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         let path = self.path(name, true)?;
         let mut options = OpenOptions::new();
-        hold(options.read(true).write(true).create_new(true).open(path)?)
+        options.read(true).write(true).create_new(true);
+        match hold(options.open(&path)?) {
+            // Whoever looks for what a crash left takes an empty file for that, unless it is held already.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(io::ErrorKind::AlreadyExists.into())
+            }
+            Ok(_) if fs::symlink_metadata(&path).is_err() => {
+                Err(io::ErrorKind::AlreadyExists.into())
+            }
+            held => held,
+        }
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {

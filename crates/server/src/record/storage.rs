@@ -14,7 +14,7 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// Makes a file with the folders above it, and holds it against other writers.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when it is there, or the storage's own.
+    /// [`io::ErrorKind::AlreadyExists`] when it is there or somebody else has it, or the storage's own.
     fn create(&self, name: &str) -> io::Result<Box<dyn StoredFile>>;
 
     /// Opens a file that is there, and holds it against other writers.
