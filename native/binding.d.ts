@@ -45,8 +45,6 @@ export declare class NativeRegistry {
 
 /** A running server. */
 export declare class NativeServer {
-  /** Whether a path behind the prefix is one of ours. */
-  liveTakes(path: string): boolean
   /** Answers a request below the live prefix; null when the path is none of ours. */
   liveRequest(request: LiveRequest): Promise<LiveResponse | undefined | null>
   /** Says who decides. */
@@ -518,6 +516,9 @@ export type LiveSourceState = 'live' | 'resuming' | 'ended'
 
 /** What a stream is doing. */
 export type LiveState = 'idle' | 'publishing' | 'resuming' | 'ended'
+
+/** Whether a path behind the prefix is one of ours. */
+export declare function liveTakes(path: string): boolean
 
 /** A track and how it is coded. */
 export interface LiveTrack {

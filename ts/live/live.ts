@@ -10,11 +10,12 @@ import {
 import { deliver, Emitter, reportTo } from '../emitter.js';
 import { ignoreClosed } from '../errors.js';
 import { EventStream, type EventStreamOptions, type StreamFeed } from '../event-stream.js';
-import type {
-  LiveAccess,
-  LiveClient,
-  LiveEvent as NativeLiveEvent,
-  NativeServer,
+import {
+  native,
+  type LiveAccess,
+  type LiveClient,
+  type LiveEvent as NativeLiveEvent,
+  type NativeServer,
 } from '../native.js';
 import { decide, type Authorizer } from './authorizer.js';
 import { isLiveLifecycle, type LiveEvent, type LiveEventOf, type RecordedFile } from './events.js';
@@ -343,7 +344,7 @@ export class Live extends Emitter<LiveEvents> {
       return { path: behind, query };
     };
     return {
-      takes: (target) => this.#native.liveTakes(split(target).path),
+      takes: (target) => native().liveTakes(split(target).path),
       respond: async ({ method, target, headers, body, address }) => {
         const request = {
           method,

@@ -113,14 +113,14 @@ pub struct LiveResponse {
     pub body: Buffer,
 }
 
+/// Whether a path behind the prefix is one of ours.
+#[napi(catch_unwind)]
+pub fn live_takes(path: String) -> bool {
+    stream::LiveRequest::takes(&path)
+}
+
 #[napi]
 impl NativeServer {
-    /// Whether a path behind the prefix is one of ours.
-    #[napi(catch_unwind)]
-    pub fn live_takes(&self, path: String) -> bool {
-        stream::LiveRequest::takes(&path)
-    }
-
     /// Answers a request below the live prefix; null when the path is none of ours.
     #[napi(catch_unwind)]
     pub fn live_request<'env>(
