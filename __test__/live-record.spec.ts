@@ -22,15 +22,17 @@ interface Film {
   readonly pictures: readonly Picture[];
 }
 
-let filmed: Promise<Film> | undefined;
+const filmed = new Map<string, Promise<Film>>();
 
 /** Five seconds of a test picture with a keyframe each second, as MP4 and a publisher carry them. */
-function film(): Promise<Film> {
-  filmed ??= (async () => {
+function film(size = '320x180'): Promise<Film> {
+  const known = filmed.get(size);
+  if (known !== undefined) return known;
+  const made = (async () => {
     const { stdout } = await exec(
       'ffmpeg',
       [
-        ...['-v', 'error', '-f', 'lavfi', '-i', `testsrc2=size=320x180:rate=${FPS}:duration=5`],
+        ...['-v', 'error', '-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${FPS}:duration=5`],
         ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-g', String(FPS)],
         ...['-threads', '1', '-pix_fmt', 'yuv420p', '-f', 'h264', 'pipe:1'],
       ],
@@ -38,7 +40,8 @@ function film(): Promise<Film> {
     );
     return parsed(stdout);
   })();
-  return filmed;
+  filmed.set(size, made);
+  return made;
 }
 
 const type = (unit: Buffer): number => (unit[0] ?? 0) & 0x1f;
@@ -169,6 +172,30 @@ test('files are cut at keyframes, and the oldest ones go', async (t) => {
   }
   const names = await readdir(join(directory, 'live/show'));
   t.is(names.length, kept.length + 1, 'nothing lies there but files and their index');
+});
+
+test('a publisher that comes back goes on in the file, one of another size begins the next', async (t) => {
+  const { server, session, pictures, directory } = await stage(t);
+  await publish(session, pictures.slice(0, 1));
+  const recording = await server.live.record('live/show', { directory });
+  await publish(session, pictures.slice(1, 50), 1);
+  await session.finish('disconnected');
+  const again = await server.live.publish('live/show');
+  const { record } = await film();
+  await again.setTrack({ track: 0, codec: 'H264', record });
+  await publish(again, pictures.slice(0, 50));
+  const other = await film('480x270');
+  await again.setTrack({ track: 0, codec: 'H264', record: other.record });
+  await publish(again, other.pictures.slice(0, 25), 50);
+  const files = await recording.stop();
+  const seen = await Promise.all(files.map(({ name }) => probed(join(directory, name))));
+  t.deepEqual(
+    seen.map(({ frames, complaints }) => [frames, complaints]),
+    [
+      [100, ''],
+      [25, ''],
+    ],
+  );
 });
 
 test('the end of the stream ends the recording', async (t) => {

@@ -20,17 +20,43 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    pub(super) fn configure(&mut self, track: TrackId, config: &CodecConfig) {
-        let rate = self.tracks.get(&track).and_then(|(_, rate)| *rate);
+    /// Says how a track is coded from here on. Frames that are held and coded otherwise go on before.
+    pub(super) fn configure(
+        &mut self,
+        track: TrackId,
+        config: &CodecConfig,
+        wall: i64,
+        segmenter: &mut Segmenter,
+    ) -> Result<(), MuxError> {
+        let known = self.tracks.get(&track);
+        let rate = known.and_then(|(_, rate)| *rate);
+        let mut fits = Ok(());
+        if rate.is_some() && known.is_some_and(|(known, _)| known != config) {
+            fits = self.release(wall, segmenter);
+            self.changed = true;
+        }
         self.tracks.insert(track, (config.clone(), rate));
-        self.changed |= rate.is_some();
+        fits
     }
 
-    pub(super) fn take(&mut self, now: Instant, frame: &Frame) {
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        frame: &Frame,
+        wall: i64,
+        segmenter: &mut Segmenter,
+    ) -> Result<(), MuxError> {
+        let given = frame.pts.rate();
+        let known = self.tracks.get(&frame.track);
+        let rate = known.map(|(_, rate)| *rate);
+        let mut fits = Ok(());
+        if rate.flatten().is_some_and(|known| known != given) {
+            fits = self.release(wall, segmenter);
+        }
         if let Some((_, rate)) = self.tracks.get_mut(&frame.track)
-            && *rate != Some(frame.pts.rate())
+            && *rate != Some(given)
         {
-            *rate = Some(frame.pts.rate());
+            *rate = Some(given);
             self.changed = true;
         }
         self.held_since.get_or_insert(now);
@@ -39,6 +65,7 @@ impl Gathered {
             captured_micros: None,
             ..frame.clone()
         });
+        fits
     }
 
     /// Whether there is no use in waiting for more tracks than have come, of so many.

@@ -198,12 +198,13 @@ impl Live {
                 announced
             }
         });
-        let ended = recorder.read(now, &mut self.engine, subscription);
+        let (ended, mut released) = recorder.read(now, &mut self.engine, subscription);
+        if released.is_ok() && !ended && recorder.gathered.is_ready(now, expected) {
+            released = recorder.release();
+        }
+        self.after_release(now, id, released);
         if ended {
             self.end_recorder(now, id);
-        } else if recorder.gathered.is_ready(now, expected) {
-            let released = recorder.release();
-            self.after_release(now, id, released);
         }
     }
 
@@ -293,10 +294,10 @@ impl Live {
         if recorder.reel.tape.is_none() {
             return;
         }
+        // Whatever does not fit any more: the tape is let go with what it has.
         if let Some(subscription) = recorder.subscription {
-            recorder.read(now, &mut self.engine, subscription);
+            let _ = recorder.read(now, &mut self.engine, subscription);
         }
-        // Nothing fails any more that is not told already: the tape is let go with what it has.
         let _ = recorder.release();
         recorder.segmenter.end_segment();
         recorder.reel.take_from(&mut recorder.segmenter);
@@ -332,22 +333,36 @@ impl Live {
 
 impl Recorder {
     /// Takes all that has come. True: there will be no more.
-    fn read(&mut self, now: Instant, engine: &mut Engine, subscription: SubscriptionId) -> bool {
-        loop {
-            match engine.read(now, subscription) {
-                Next::Config { track, config, .. } => self.gathered.configure(track, config),
+    fn read(
+        &mut self,
+        now: Instant,
+        engine: &mut Engine,
+        subscription: SubscriptionId,
+    ) -> (bool, Result<(), RecordError>) {
+        let wall = wall_micros();
+        let mut fits = Ok(());
+        let ended = loop {
+            let taken = match engine.read(now, subscription) {
+                Next::Config { track, config, .. } => {
+                    let segmenter = &mut self.segmenter;
+                    self.gathered.configure(track, config, wall, segmenter)
+                }
                 Next::Frame(frame) => {
                     if frame.keyframe && frame.codec.kind() == MediaKind::Video {
                         self.keyframe_at = Some(now);
                     }
-                    self.gathered.take(now, frame);
+                    let segmenter = &mut self.segmenter;
+                    self.gathered.take(now, frame, wall, segmenter)
                 }
                 // The segmenter sees the jump in the next frame.
-                Next::Lagged { .. } | Next::Discontinuity { .. } => {}
-                Next::Ended(_) => return true,
-                _ => return false,
-            }
-        }
+                Next::Lagged { .. } | Next::Discontinuity { .. } => Ok(()),
+                Next::Ended(_) => break true,
+                _ => break false,
+            };
+            fits = fits.and(taken.map_err(RecordError::from));
+        };
+        self.reel.take_from(&mut self.segmenter);
+        (ended, fits)
     }
 
     fn release(&mut self) -> Result<(), RecordError> {
