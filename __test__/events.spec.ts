@@ -91,7 +91,7 @@ test('an event of a registry that is gone, or of a newer addon, harms nobody', (
   t.deepEqual(errors, []);
 });
 
-test('the compile-time equality is a function nobody can call', (t) => {
+test('the compile-time equalities are functions nobody can call', (t) => {
   t.is(noDrift.length, 1);
   t.is(noLiveDrift.length, 1);
 });
