@@ -21,7 +21,8 @@ interface Express {
   text(options: { type: string }): unknown;
 }
 
-const express = createRequire(import.meta.url)('express') as Express;
+const require = createRequire(import.meta.url);
+const express = require('express') as Express;
 
 async function start(t: ExecutionContext, authorizer?: Authorizer, options?: HandlerOptions) {
   const server = await Server.start({ udpPort: 0, bindAddress: '127.0.0.1', shards: 1 });
@@ -310,6 +311,73 @@ test('LL-HLS: playlists, parts, blocking reload, gzip, CORS and bad questions', 
   }
 });
 
+test('a viewer is told of its stream while it watches', async (t) => {
+  const { live, origin } = await start(t, allowAll);
+  const first = await live.publish('live/show');
+  const watch = () => post(`${origin}/live/live/show/whep`, {}, 'recvonly');
+  const session = await watch();
+  t.is(session.status, 201);
+  const url = origin + (session.headers.get('location') ?? '');
+  t.regex(session.headers.get('link') ?? '', /server-sent-events/);
+  const json = { 'content-type': 'application/json' };
+  const open = (body: string) => fetch(`${url}/sse`, { method: 'POST', headers: json, body });
+  t.is((await open('["nonsense"]')).status, 400);
+  const made = await open('["active","inactive","layers","viewercount"]');
+  t.is(made.status, 201);
+  const response = await fetch(origin + (made.headers.get('location') ?? ''));
+  t.is(response.headers.get('content-type'), 'text/event-stream');
+  const events = textOf(response);
+  await events.has('event: active\ndata: {}\n\n');
+  await events.has('event: viewercount\ndata: {"viewercount":1}');
+  const other = await watch();
+  await events.has('{"viewercount":2}');
+  await fetch(origin + (other.headers.get('location') ?? ''), { method: 'DELETE' });
+  await events.has('{"viewercount":1}', 2);
+  await first.finish('disconnected');
+  await events.has('event: inactive');
+  const second = await live.publish('live/show');
+  await events.has('event: active', 2);
+  t.is((await fetch(url, { method: 'DELETE' })).status, 200);
+  await events.end;
+  await second.finish();
+});
+
+test('a viewer that hangs up leaves its event stream to be read again', async (t) => {
+  const { live, origin } = await start(t, allowAll);
+  await live.publish('live/show');
+  const session = await post(`${origin}/live/live/show/whep`, {}, 'recvonly');
+  const url = origin + (session.headers.get('location') ?? '');
+  const made = await fetch(`${url}/sse`, { method: 'POST' });
+  const stream = origin + (made.headers.get('location') ?? '');
+  const controller = new AbortController();
+  const before = textOf(await fetch(stream, { signal: controller.signal }));
+  await before.has('event: active');
+  controller.abort();
+  await t.throwsAsync(before.end, { any: true });
+  const [kept, next] = [textOf(await fetch(stream)), live.end('live/show')];
+  await next;
+  await kept.end;
+  t.is((await fetch(stream)).status, 404);
+});
+
+/** What has come of a response so far. */
+function textOf(response: Response) {
+  const decoder = new TextDecoder();
+  let text = '';
+  const read = async () => {
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      text += decoder.decode(chunk);
+    }
+  };
+  const end = read();
+  end.catch(() => {});
+  const has = (part: string, times = 1) =>
+    until(() => text.split(part).length > times).catch((error: unknown) => {
+      throw new Error(`${part} is not in ${text}`, { cause: error });
+    });
+  return { end, has };
+}
+
 test('node:http2 in clear text', async (t) => {
   const { live } = await start(t, allowAll);
   await broadcast(t, live, 'live/show');
@@ -337,6 +405,14 @@ test('node:http2 in clear text', async (t) => {
   t.is((await ask({ ':method': 'DELETE', ':path': String(answer['location']) })).status, 200);
   t.is((await ask({ ':path': '/live/live/show/index.m3u8' })).status, 200);
   t.is((await ask({ ':path': '/elsewhere' })).status, 404);
+  const watching = makeOffer({ direction: 'recvonly' }).sdp;
+  const watched = await ask({ ...posted, ':path': '/live/live/show/whep' }, watching);
+  const path = String(watched.answer['location']);
+  const made = await ask({ ':method': 'POST', ':path': `${path}/sse` });
+  const events = ask({ ':path': String(made.answer['location']) });
+  await sleep(100);
+  await ask({ ':method': 'DELETE', ':path': path });
+  t.regex((await events).text, /event: active/);
 });
 
 for (const parsed of [false, true]) {
@@ -400,6 +476,13 @@ test('hono', async (t) => {
   const index = await ask('/live/live/show/index.m3u8');
   t.is(index.status, 200);
   t.is((await ask('/live/live/show/whep', { method: 'OPTIONS' })).ok, true);
+  const watching = makeOffer({ direction: 'recvonly' }).sdp;
+  const watch = { method: 'POST', headers: SDP, body: watching };
+  const path = (await ask('/live/live/show/whep', watch)).headers.get('location') ?? '';
+  const made = await ask(`${path}/sse`, { method: 'POST' });
+  const stream = (await ask(made.headers.get('location') ?? '')).body?.getReader();
+  t.regex(Buffer.from((await stream?.read())?.value ?? []).toString(), /^event: active/);
+  await stream?.cancel();
   const large = { method: 'POST', headers: SDP, body: 'x'.repeat(300_000) };
   t.is((await ask('/live/live/new/whip', large)).status, 413);
   t.is((await ask('/elsewhere', { method: 'POST', body: 'x' })).status, 418);

@@ -47,6 +47,10 @@ export declare class NativeRegistry {
 export declare class NativeServer {
   /** Answers a request below the live prefix; null when the path is none of ours. */
   liveRequest(request: LiveRequest): Promise<LiveResponse | undefined | null>
+  /** The next of a response's content, when there is some; null when it ends. One call at a time. */
+  liveEvents(events: number): Promise<string | undefined | null>
+  /** The client of such a response has hung up. */
+  liveEventsEnd(events: number): Promise<undefined>
   /** Says who decides. */
   liveAccess(access: LiveAccess): Promise<undefined>
   /** The listener's verdict: a denial refuses. */
@@ -255,6 +259,9 @@ export type Event =
 
 /** ICE, as the W3C names its states. */
 export type IceState = 'new' | 'checking' | 'connected' | 'completed' | 'disconnected'
+
+/** Whether a path behind the prefix is one of ours. */
+export declare function isLivePath(path: string): boolean
 
 /** How a subscriber asked for a keyframe. */
 export type KeyframeKind = 'pli' | 'fir'
@@ -509,6 +516,8 @@ export interface LiveResponse {
   headers: Array<[string, string]>
   /** The content. */
   body: Buffer
+  /** Set when the content is what `liveEvents` gives, bit by bit. */
+  events?: number
 }
 
 /** Where a stream's frames come from. */
@@ -516,9 +525,6 @@ export type LiveSourceState = 'live' | 'resuming' | 'ended'
 
 /** What a stream is doing. */
 export type LiveState = 'idle' | 'publishing' | 'resuming' | 'ended'
-
-/** Whether a path behind the prefix is one of ours. */
-export declare function liveTakes(path: string): boolean
 
 /** A track and how it is coded. */
 export interface LiveTrack {

@@ -25,6 +25,20 @@ export interface Reply {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array | undefined;
+  /** The content in place of `body` where it comes bit by bit. */
+  readonly events?: EventBody;
+}
+
+/**
+ * A content that comes while it is read.
+ *
+ * @internal
+ */
+export interface EventBody {
+  /** What comes next; nothing at the end. */
+  next(): Promise<string | undefined>;
+  /** The client has hung up. */
+  close(): void;
 }
 
 /**

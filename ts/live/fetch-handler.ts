@@ -2,6 +2,7 @@ import {
   encoded,
   MAX_BODY,
   TOO_LARGE,
+  type EventBody,
   type Exchange,
   type Reply,
   type Responder,
@@ -54,12 +55,24 @@ async function read(request: Request): Promise<Uint8Array | Reply | undefined> {
   return size === 0 ? undefined : Buffer.concat(chunks);
 }
 
-function response({ status, headers, body }: Reply): Response {
+function response({ status, headers, body, events }: Reply): Response {
   const list = new Headers();
   for (const [name, value] of headers) list.append(name, value);
+  if (events !== undefined) return new Response(streamed(events), { status, headers: list });
   // A `Uint8Array` over shared memory is no body; ours never are.
   return new Response((body as Uint8Array<ArrayBuffer> | undefined) ?? null, {
     status,
     headers: list,
+  });
+}
+
+function streamed(events: EventBody): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      const text = await events.next();
+      if (text === undefined) controller.close();
+      else controller.enqueue(Buffer.from(text));
+    },
+    cancel: () => events.close(),
   });
 }

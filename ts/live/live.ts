@@ -19,7 +19,14 @@ import {
 } from '../native.js';
 import { decide, type Authorizer } from './authorizer.js';
 import { isLiveLifecycle, type LiveEvent, type LiveEventOf, type RecordedFile } from './events.js';
-import { CLOSED, NOT_FOUND, type HandlerOptions, type Reply, type Responder } from './exchange.js';
+import {
+  CLOSED,
+  NOT_FOUND,
+  type EventBody,
+  type HandlerOptions,
+  type Reply,
+  type Responder,
+} from './exchange.js';
 import { fetchHandler, type FetchHandler } from './fetch-handler.js';
 import type { LiveTrack, StreamKey } from './media.js';
 import { parseStreamKey } from './media.js';
@@ -344,7 +351,7 @@ export class Live extends Emitter<LiveEvents> {
       return { path: behind, query };
     };
     return {
-      takes: (target) => native().liveTakes(split(target).path),
+      takes: (target) => native().isLivePath(split(target).path),
       respond: async ({ method, target, headers, body, address }) => {
         const request = {
           method,
@@ -354,8 +361,19 @@ export class Live extends Emitter<LiveEvents> {
           ...(body === undefined ? {} : { body }),
           ...(address === undefined ? {} : { address }),
         };
-        return (await call(() => this.#native.liveRequest(request)).catch(refuse)) ?? NOT_FOUND;
+        const reply = await call(() => this.#native.liveRequest(request)).catch(refuse);
+        if (reply === null || reply === undefined) return NOT_FOUND;
+        if (!('events' in reply) || typeof reply.events !== 'number') return reply as Reply;
+        return { ...reply, body: undefined, events: this.#events(reply.events) };
       },
+    };
+  }
+
+  #events(id: number): EventBody {
+    return {
+      next: async () =>
+        (await call(() => this.#native.liveEvents(id)).catch(ignoreClosed)) ?? undefined,
+      close: () => void call(() => this.#native.liveEventsEnd(id)).catch(ignoreClosed),
     };
   }
 

@@ -5,6 +5,7 @@ import {
   MAX_BODY,
   NOT_FOUND,
   TOO_LARGE,
+  type EventBody,
   type Exchange,
   type Reply,
   type Responder,
@@ -103,19 +104,43 @@ function listed(headers: IncomingMessage['headers']): [string, string][] {
 function write(
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
-  { status, headers, body }: Reply,
+  { status, headers, body, events }: Reply,
 ): void {
-  if (response.destroyed || response.headersSent) return;
+  if (response.destroyed || response.headersSent) {
+    events?.close();
+    return;
+  }
   response.statusCode = status;
   for (const [name, value] of headers) {
     const before = response.getHeader(name);
     // `Link` comes several times.
     response.setHeader(name, before === undefined ? value : [before, value].flat().map(String));
   }
+  if (events !== undefined) {
+    void stream(response as ServerResponse, events);
+    return;
+  }
   if (body !== undefined) response.setHeader('Content-Length', body.length);
   // The two kinds of response take the same arguments, which their types do not say together.
   if (request.method === 'HEAD' || body === undefined) (response as ServerResponse).end();
   else (response as ServerResponse).end(body);
+}
+
+async function stream(response: ServerResponse, events: EventBody): Promise<void> {
+  response.on('close', () => events.close());
+  response.flushHeaders();
+  for (;;) {
+    const text = await events.next();
+    if (text === undefined || response.destroyed) break;
+    // At most one text of each kind waits behind this one, however slow the client is.
+    if (!response.write(text)) {
+      await new Promise<void>((resolve) => {
+        response.once('drain', resolve);
+        response.once('close', resolve);
+      });
+    }
+  }
+  response.end();
 }
 
 const FAILED: Reply = { status: 500, headers: [], body: undefined };

@@ -19,6 +19,7 @@ use crate::live_values::{
 };
 use crate::server::{NativeServer, settle};
 use crate::teardown::Running;
+use crate::tracks::number;
 
 /// Who decides what clients of protocols may do.
 #[napi(string_enum = "camelCase")]
@@ -111,11 +112,13 @@ pub struct LiveResponse {
     pub headers: Vec<(String, String)>,
     /// The content.
     pub body: Buffer,
+    /// Set when the content is what `liveEvents` gives, bit by bit.
+    pub events: Option<f64>,
 }
 
 /// Whether a path behind the prefix is one of ours.
 #[napi(catch_unwind)]
-pub fn live_takes(path: String) -> bool {
+pub fn is_live_path(path: String) -> bool {
     stream::LiveRequest::takes(&path)
 }
 
@@ -149,8 +152,31 @@ impl NativeServer {
                 status: u32::from(response.status),
                 headers: response.headers,
                 body: response.body.to_vec().into(),
+                events: response.events.map(|events| number(events.number())),
             })
         })
+    }
+
+    /// The next of a response's content, when there is some; null when it ends. One call at a time.
+    #[napi(catch_unwind)]
+    pub fn live_events<'env>(
+        &self,
+        env: &'env Env,
+        events: f64,
+    ) -> napi::Result<PromiseRaw<'env, Option<String>>> {
+        let pending = self.running().server.read_events(events_id(events));
+        settle(env, Ok(pending), |text| text)
+    }
+
+    /// The client of such a response has hung up.
+    #[napi(catch_unwind)]
+    pub fn live_events_end<'env>(
+        &self,
+        env: &'env Env,
+        events: f64,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let pending = self.running().server.close_events(events_id(events));
+        settle(env, Ok(pending), drop)
     }
 
     /// Says who decides.
@@ -376,6 +402,15 @@ impl Drop for NativeReader {
     fn drop(&mut self) {
         drop(self.running.server.close_reader(self.id));
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the number came from us; another one is nobody's"
+)]
+fn events_id(number: f64) -> stream::EventsId {
+    stream::EventsId::from_number(number as u64)
 }
 
 pub(crate) fn stream_key(text: &str) -> Result<StreamKey, Fault> {

@@ -52,9 +52,9 @@ pub mod stream {
     pub use sluice_proto::token::JwtRules;
 
     pub use crate::live::{
-        Access, AuthorizeRequest, ByteFormat, LiveBatch, LiveEvent, LiveItem, LiveRequest,
-        LiveResponse, PublishWish, PublisherId, ReaderId, RecordingEvent, RecordingEventKind,
-        RecordingId, StreamInfo, TokenSecret, TrackCoding, TrackInfo,
+        Access, AuthorizeRequest, ByteFormat, EventsId, LiveBatch, LiveEvent, LiveItem,
+        LiveRequest, LiveResponse, PublishWish, PublisherId, ReaderId, RecordingEvent,
+        RecordingEventKind, RecordingId, StreamInfo, TokenSecret, TrackCoding, TrackInfo,
     };
     pub use crate::live_recordings::RecordOptions;
     pub use crate::record::{FsStorage, Keep, RecordError, RecordedFile, Storage, StoredFile};

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::error::ServerError;
 use crate::live::{
-    Access, ByteFormat, Live, LiveBatch, LiveRequest, LiveResponse, PublishWish, PublisherId,
-    ReaderId, StreamInfo, TrackCoding,
+    Access, ByteFormat, EventsId, Live, LiveBatch, LiveRequest, LiveResponse, PublishWish,
+    PublisherId, ReaderId, StreamInfo, TrackCoding,
 };
 use crate::pending::Pending;
 use crate::rooms::{Rooms, SHARD_BITS};
@@ -150,6 +150,22 @@ impl Server {
         Some(self.answered(shard, move |live, rooms, now, reply| {
             live.handle_request(now, rooms, &request, reply);
         }))
+    }
+
+    /// The next text of a response's events: resolves when there is some; `None` when they end. One call at a time;
+    /// another is [`ServerError::Busy`].
+    pub fn read_events(&self, events: EventsId) -> Pending<Option<String>> {
+        self.answered(events.shard(), move |live, _, _, reply| {
+            live.read_events(events, reply);
+        })
+    }
+
+    /// The client of such a response has hung up.
+    pub fn close_events(&self, events: EventsId) -> Pending<()> {
+        self.live(events.shard(), move |live, _, _| {
+            live.close_events(events);
+            Ok(())
+        })
     }
 
     /// The shard a stream lives on, whatever its layer: FNV-1a over its name.

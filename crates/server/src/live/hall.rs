@@ -13,6 +13,7 @@ use sluice_sfu::{
     TrackId as RoomTrack,
 };
 
+use super::event_bodies::Watch;
 use super::ingest::{Fed, Ingest};
 use super::source::Source;
 use super::{Live, guarded};
@@ -27,6 +28,8 @@ pub(super) struct Hall {
     pub(super) viewers: Vec<ClientId>,
     /// Brings frames into the room when the publisher is no client of it.
     pub(super) source: Option<Source>,
+    /// What those who watch were told last, by the key they watch.
+    pub(super) watched: HashMap<StreamKey, Watch>,
 }
 
 /// The client that publishes the stream.
@@ -36,6 +39,8 @@ pub(super) struct Publisher {
     pub(super) session: SessionId,
     ingest: Ingest,
     lanes: HashMap<RoomTrack, Lane>,
+    /// The names of its picture's layers, best first; none without simulcast.
+    pub(super) rids: Vec<String>,
 }
 
 /// Which of a room track's layers becomes which track of the stream.
@@ -65,6 +70,7 @@ impl Publisher {
             session,
             ingest: Ingest::default(),
             lanes: HashMap::new(),
+            rids: Vec::new(),
         }
     }
 
@@ -87,6 +93,9 @@ impl Publisher {
             layer,
         };
         self.lanes.insert(track.id, lane);
+        if id == TrackId::VIDEO {
+            self.rids = track.rids.iter().rev().cloned().collect();
+        }
         true
     }
 }
@@ -113,6 +122,7 @@ impl Live {
             publisher: None,
             viewers: Vec::new(),
             source: None,
+            watched: HashMap::new(),
         };
         self.halls.insert(key.clone(), hall);
         Ok(id)
@@ -186,6 +196,7 @@ impl Live {
                     {
                         // A track that closed meanwhile has nothing to tap.
                         let _ = rooms.room(now, room, |r, _| r.tap(track.id, true));
+                        self.wish.untold.push(key);
                     }
                 }
                 Propagated::TrackClose { track_id, .. } => {
@@ -235,7 +246,13 @@ impl Live {
         }
     }
 
-    pub(super) fn on_stream_event(&self, now: Instant, rooms: &mut Rooms, event: &StreamEvent) {
+    pub(super) fn on_stream_event(&mut self, now: Instant, rooms: &mut Rooms, event: &StreamEvent) {
+        if matches!(
+            event.kind,
+            StreamEventKind::PublishStarted { .. } | StreamEventKind::SourceState { .. }
+        ) {
+            self.wish.untold.push(event.key.as_ref().clone());
+        }
         if !matches!(event.kind, StreamEventKind::StreamEnded { .. }) {
             return;
         }
@@ -261,6 +278,7 @@ impl Live {
             return;
         };
         hall.viewers.retain(|viewer| *viewer != client);
+        self.wish.untold.push(key.clone());
         let left = hall.publisher.take_if(|p| p.client == client);
         if hall.is_empty() {
             self.close_hall(now, rooms, key);

@@ -563,6 +563,7 @@ fn response(status: u16, content_type: &str, body: Bytes) -> LiveResponse {
         status,
         headers: Vec::new(),
         body,
+        events: None,
     };
     response
         .with("Content-Type", content_type)

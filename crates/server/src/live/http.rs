@@ -9,6 +9,7 @@ use sluice_media::StreamKey;
 use tokio::sync::oneshot;
 
 use super::Live;
+use super::event_bodies::EventsId;
 use super::hls::is_hls;
 use crate::error::ServerError;
 use crate::rooms::Rooms;
@@ -60,8 +61,10 @@ pub struct LiveResponse {
     pub status: u16,
     /// The header fields in order; a name may occur several times. `Content-Length` is the server's.
     pub headers: Vec<(String, String)>,
-    /// The whole content.
+    /// The whole content; nothing where `events` is set.
     pub body: Bytes,
+    /// Set when the response stays open: the caller writes what `Server::read_events` gives.
+    pub events: Option<EventsId>,
 }
 
 impl fmt::Debug for LiveResponse {

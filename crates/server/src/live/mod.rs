@@ -4,6 +4,7 @@
 //! the shard's rooms: a WHIP publisher and a WHEP viewer are clients of the stream's own room, its hall.
 
 mod access;
+mod event_bodies;
 mod feed;
 mod gather;
 mod hall;
@@ -19,6 +20,7 @@ mod values;
 mod wish;
 
 pub use access::Access;
+pub use event_bodies::EventsId;
 pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
 pub(crate) use record::RecordWish;
@@ -155,10 +157,12 @@ impl Live {
         // What one output causes may cause others; the bound is against a loop of our own making.
         for _ in 0..MAX_OUTPUTS {
             let Some(output) = self.engine.poll_output() else {
-                return;
+                break;
             };
             self.on_output(now, rooms, output);
         }
+        self.tell_viewers();
+        self.take_wish_outputs(now, rooms);
     }
 
     fn on_output(&mut self, now: Instant, rooms: &mut Rooms, output: Output) {

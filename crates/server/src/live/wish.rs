@@ -17,6 +17,7 @@ use sluice_sfu::{ClientId, ClientOptions, PreferredLayers, Role, SfuError};
 
 use super::Live;
 use super::access::{Asked, socket_address};
+use super::event_bodies::{EventBodies, EventsId};
 use super::hall::{Publisher, close};
 use super::http::{LiveRequest, LiveResponse, Reply};
 use super::offer::{is_rejected_in_part, sending_only};
@@ -26,26 +27,30 @@ use crate::rooms::Rooms;
 /// The sessions of WHIP and WHEP on this shard.
 #[derive(Debug)]
 pub(super) struct Wish {
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
     replies: HashMap<Ticket, Reply>,
     peers: HashMap<SessionId, Peer>,
     sessions: HashMap<ClientId, SessionId>,
+    pub(super) bodies: EventBodies,
+    /// Streams whose viewers are to be told something at the end of the turn.
+    pub(super) untold: Vec<StreamKey>,
 }
 
 #[derive(Debug)]
 struct Peer {
     client: ClientId,
+    /// What it watches, if it does.
+    watches: Option<StreamKey>,
     /// The newest remote description: an ICE restart changes its credentials alone.
     offer: String,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        let mut options = Options::default();
-        // Event streams need bodies that stay open, which the handlers do not have yet.
-        options.max_event_streams = 0;
         Self {
-            endpoint: Endpoint::new(options),
+            endpoint: Endpoint::new(Options::default()),
+            bodies: EventBodies::default(),
+            untold: Vec::new(),
             replies: HashMap::new(),
             peers: HashMap::new(),
             sessions: HashMap::new(),
@@ -134,13 +139,18 @@ impl Live {
         if endpoint.deadline().is_some_and(|at| at <= now) {
             endpoint.handle_timeout(now);
         }
+        self.take_wish_outputs(now, rooms);
+    }
+
+    pub(super) fn take_wish_outputs(&mut self, now: Instant, rooms: &mut Rooms) {
         while let Some(output) = self.wish.endpoint.poll_output() {
             match output {
                 Output::Respond { ticket, response } => {
                     if let Some(reply) = self.wish.replies.remove(&ticket) {
-                        answer(reply, response);
+                        self.answer(reply, response);
                     }
                 }
+                Output::Events { reader } => self.wish.answer_events(reader),
                 Output::Close { session } => self.end(now, rooms, session),
                 _ => {}
             }
@@ -150,8 +160,8 @@ impl Live {
     /// A client is gone: so is its URL.
     pub(super) fn wish_gone(&mut self, client: ClientId) {
         if let Some(session) = self.wish.sessions.remove(&client) {
-            self.wish.peers.remove(&session);
             self.wish.endpoint.closed(session);
+            self.leave(session);
         }
     }
 
@@ -170,7 +180,7 @@ impl Live {
                     if let Some(Ok(Some(turn))) = granted {
                         self.finish(now, turn, FinishReason::Disconnected);
                     }
-                    answer(reply, response);
+                    self.answer(reply, response);
                     return;
                 }
                 Step::Act { ticket, action } => (ticket, action),
@@ -268,7 +278,19 @@ impl Live {
         }
         match self.enter(now, rooms, &home, protocol, &offer, turn) {
             Ok((client, answer)) => {
-                self.wish.peers.insert(session, Peer { client, offer });
+                let watches = (protocol == WishProtocol::Whep).then(|| key.clone());
+                if watches.is_some()
+                    && let Some(hall) = self.halls.get_mut(&home)
+                {
+                    hall.watched.entry(key.clone()).or_default().sessions += 1;
+                    self.wish.untold.push(home);
+                }
+                let peer = Peer {
+                    client,
+                    watches,
+                    offer,
+                };
+                self.wish.peers.insert(session, peer);
                 self.wish.sessions.insert(client, session);
                 Outcome::Answered {
                     answer,
@@ -411,15 +433,42 @@ impl Live {
         }
     }
 
-    fn end(&self, now: Instant, rooms: &mut Rooms, session: SessionId) {
-        if let Some(peer) = self.wish.peers.get(&session) {
-            close(now, rooms, peer.client, "the session was deleted");
+    fn end(&mut self, now: Instant, rooms: &mut Rooms, session: SessionId) {
+        if let Some(client) = self.leave(session) {
+            close(now, rooms, client, "the session was deleted");
+        }
+    }
+
+    /// A session is over; whose it was, if it was not over before.
+    fn leave(&mut self, session: SessionId) -> Option<ClientId> {
+        let peer = self.wish.peers.remove(&session)?;
+        if let Some(key) = peer.watches
+            && let Some(hall) = self.halls.get_mut(&key.layer_base())
+            && let Some(watch) = hall.watched.get_mut(&key)
+        {
+            watch.sessions = watch.sessions.saturating_sub(1);
+            if watch.sessions == 0 {
+                hall.watched.remove(&key);
+            }
+        }
+        Some(peer.client)
+    }
+
+    fn answer(&mut self, reply: Reply, response: Response) {
+        let events = response.events;
+        let response = live_response(response, events.map(|to| self.open_events(to)));
+        let opened = response.events;
+        // Who hung up needs no answer.
+        if reply.send(Ok(response)).is_err()
+            && let Some(events) = opened
+        {
+            self.close_events(events);
         }
     }
 }
 
-fn answer(reply: Reply, response: Response) {
-    let response = LiveResponse {
+fn live_response(response: Response, events: Option<EventsId>) -> LiveResponse {
+    LiveResponse {
         status: response.status,
         headers: response
             .headers
@@ -427,9 +476,8 @@ fn answer(reply: Reply, response: Response) {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         body: response.body.into(),
-    };
-    // Who hung up needs no answer.
-    let _ = reply.send(Ok(response));
+        events,
+    }
 }
 
 fn outcome_of(error: &ServerError) -> Outcome {
