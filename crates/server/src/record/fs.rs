@@ -153,6 +153,14 @@ fn hold(file: File) -> io::Result<Box<dyn StoredFile>> {
 
 struct Held(File);
 
+impl Drop for Held {
+    /// A child that is between its fork and its exec still has our descriptor, and closing ours alone would leave the
+    /// lock with it.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 impl StoredFile for Held {
     fn bytes(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
