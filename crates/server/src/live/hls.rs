@@ -281,7 +281,13 @@ impl Live {
         let wall = wall_micros();
         loop {
             match self.engine.read(now, subscription) {
-                Next::Config { track, config, .. } => packager.configure(track, config),
+                Next::Config { track, config, .. } => {
+                    // What is held was coded as before.
+                    if !packager.tracks_changed {
+                        packager.release(now, wall);
+                    }
+                    packager.configure(track, config);
+                }
                 Next::Frame(frame) => packager.take(now, frame),
                 // The segmenter sees the jump in the next frame.
                 Next::Lagged { .. } | Next::Discontinuity { .. } => {}
