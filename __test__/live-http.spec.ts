@@ -344,7 +344,7 @@ test('a viewer is told of its stream while it watches', async (t) => {
 
 test('a viewer that hangs up leaves its event stream to be read again', async (t) => {
   const { live, origin } = await start(t, allowAll);
-  await live.publish('live/show');
+  await using _publisher = await live.publish('live/show');
   const session = await post(`${origin}/live/live/show/whep`, {}, 'recvonly');
   const url = origin + (session.headers.get('location') ?? '');
   const made = await fetch(`${url}/sse`, { method: 'POST' });
