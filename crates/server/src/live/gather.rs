@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sluice_media::{CodecConfig, Frame, TrackId};
+use sluice_live::Engine;
+use sluice_media::{CodecConfig, Frame, StreamKey, TrackId};
 use sluice_mux::fmp4::Track;
 use sluice_mux::{MuxError, Segmenter};
 
@@ -111,5 +112,27 @@ impl Gathered {
     }
 }
 
+/// How many tracks a stream will have, as far as that can be told.
+pub(super) fn expected_tracks(engine: &Engine, now: Instant, key: &StreamKey) -> usize {
+    engine.stream(key).map_or(0, |view| {
+        let announced = view.tracks(now).filter(|track| track.announced).count();
+        let is_new = |at: Instant| now < at + NEW;
+        // A publisher begins with its sound a moment before its picture, or the other way round.
+        if view.metadata().started.is_none_or(is_new) {
+            announced.max(2)
+        } else {
+            announced
+        }
+    })
+}
+
+/// The time now, microseconds since 1970.
+pub(super) fn wall_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
+}
+
 /// How long the first frames wait for a track that was not announced yet.
 const HOLD: Duration = Duration::from_millis(300);
+/// How long a stream may still be expected to announce another track.
+const NEW: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice_live::{
@@ -18,6 +18,7 @@ use sluice_mux::hls::{
 use sluice_mux::{Segmenter, SegmenterOptions};
 
 use super::access::{Asked, socket_address};
+use super::gather::{expected_tracks, wall_micros};
 use super::http::{LiveRequest, LiveResponse, Reply};
 use super::{Consumer, Live};
 use crate::rooms::Rooms;
@@ -268,13 +269,7 @@ impl Live {
         key: &StreamKey,
         subscription: SubscriptionId,
     ) {
-        let expected = self.engine.stream(key).map_or(0, |view| {
-            let announced = view.tracks(now).filter(|track| track.announced).count();
-            let started = view.metadata().started;
-            let is_new = started.is_none_or(|at| now < at + NEW);
-            // A publisher begins with its sound a moment before its picture, or the other way round.
-            if is_new { announced.max(2) } else { announced }
-        });
+        let expected = expected_tracks(&self.engine, now, key);
         let Some(packager) = self.packagers.get_mut(key) else {
             return;
         };
@@ -595,11 +590,6 @@ fn own_query(query: &str) -> Option<Box<str>> {
     (!rest.is_empty()).then(|| rest.join("&").into())
 }
 
-fn wall_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
-}
-
 /// How long a verdict holds for the requests of one player.
 const GRANT: Duration = Duration::from_secs(30);
 /// Beyond it every request is put before the authorizer.
@@ -607,8 +597,6 @@ const MAX_GRANTS: usize = 65_536;
 const MAX_PACKAGERS: usize = 10_000;
 /// Requests that wait on one playlist.
 const MAX_PARKED: usize = 10_000;
-/// How long a stream may still be expected to announce another track.
-const NEW: Duration = Duration::from_secs(1);
 /// How long the first frames wait for a track that was not announced yet.
 const HOLD: Duration = Duration::from_millis(300);
 /// How long the first playlist of a stream may take to come.

@@ -1,6 +1,6 @@
 //! Recording a stream: the shard cuts its frames into parts and hands them to the writer, never waiting for it.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice_live::{
@@ -12,7 +12,7 @@ use sluice_mux::{Output, Part, Segmenter, SegmenterOptions};
 use tokio::sync::oneshot;
 
 use super::access::Asked;
-use super::gather::Gathered;
+use super::gather::{Gathered, expected_tracks, wall_micros};
 use super::values::{LiveEvent, RecordingEvent, RecordingEventKind};
 use super::{Consumer, Live};
 use crate::error::ServerError;
@@ -188,16 +188,7 @@ impl Live {
         let Some(recorder) = self.recorders.get_mut(&id) else {
             return;
         };
-        let expected = self.engine.stream(&recorder.key).map_or(0, |view| {
-            let announced = view.tracks(now).filter(|track| track.announced).count();
-            let is_new = |at: Instant| now < at + NEW;
-            // A publisher begins with its sound a moment before its picture, or the other way round.
-            if view.metadata().started.is_none_or(is_new) {
-                announced.max(2)
-            } else {
-                announced
-            }
-        });
+        let expected = expected_tracks(&self.engine, now, &recorder.key);
         let (ended, mut released) = recorder.read(now, &mut self.engine, subscription);
         if released.is_ok() && !ended && recorder.gathered.is_ready(now, expected) {
             released = recorder.release();
@@ -448,18 +439,11 @@ impl Reel {
     }
 }
 
-fn wall_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
-}
-
 /// A crash costs no more than one of these.
 const PART: Duration = Duration::from_secs(1);
 /// A publisher that sends no keyframe for so long gets files that do not begin with one.
 const MAX_SEGMENT: Duration = Duration::from_secs(300);
 /// How long after one keyframe the publisher is asked for the next.
 const KEYFRAME_GRID: Duration = Duration::from_secs(5);
-/// How long a stream may still be expected to announce another track.
-const NEW: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 const MAX_RECORDERS: usize = 1000;
