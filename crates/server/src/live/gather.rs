@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sluice_live::Engine;
-use sluice_media::{CodecConfig, Frame, StreamKey, TrackId};
+use sluice_media::{CodecConfig, Frame, MediaKind, StreamKey, TrackId};
 use sluice_mux::fmp4::Track;
 use sluice_mux::{MuxError, Segmenter};
 
@@ -18,12 +18,14 @@ pub(super) struct Gathered {
     changed: bool,
     held: VecDeque<Frame>,
     held_since: Option<Instant>,
+    keyframe_at: Option<Instant>,
 }
 
 impl Gathered {
     /// Says how a track is coded from here on. Frames that are held and coded otherwise go on before.
     pub(super) fn configure(
         &mut self,
+        now: Instant,
         track: TrackId,
         config: &CodecConfig,
         wall: i64,
@@ -33,7 +35,7 @@ impl Gathered {
         let rate = known.and_then(|(_, rate)| *rate);
         let mut fits = Ok(());
         if rate.is_some() && known.is_some_and(|(known, _)| known != config) {
-            fits = self.release(wall, segmenter);
+            fits = self.release(now, wall, segmenter);
             self.changed = true;
         }
         self.tracks.insert(track, (config.clone(), rate));
@@ -52,7 +54,7 @@ impl Gathered {
         let rate = known.map(|(_, rate)| *rate);
         let mut fits = Ok(());
         if rate.flatten().is_some_and(|known| known != given) {
-            fits = self.release(wall, segmenter);
+            fits = self.release(now, wall, segmenter);
         }
         if let Some((_, rate)) = self.tracks.get_mut(&frame.track)
             && *rate != Some(given)
@@ -61,7 +63,7 @@ impl Gathered {
             self.changed = true;
         }
         self.held_since.get_or_insert(now);
-        // All is dated by our clock, whatever the publisher's shows.
+        // Players compare the dates of segments: all are by our clock, whatever the publisher's shows.
         self.held.push_back(Frame {
             captured_micros: None,
             ..frame.clone()
@@ -70,6 +72,8 @@ impl Gathered {
     }
 
     /// Whether there is no use in waiting for more tracks than have come, of so many.
+    ///
+    /// An init segment that lacks the sound which begins a moment later would be followed by another.
     pub(super) fn is_ready(&self, now: Instant, expected: usize) -> bool {
         let known = self.tracks.values().filter(|(_, rate)| rate.is_some());
         !self.changed || known.count() >= expected || self.is_due(now)
@@ -80,11 +84,26 @@ impl Gathered {
         self.held_since.is_some_and(|since| now >= since + HOLD)
     }
 
+    /// When the newest picture came, of those handed on, that a segment may begin with.
+    pub(super) fn keyframe_at(&self) -> Option<Instant> {
+        self.keyframe_at
+    }
+
+    /// How the tracks are coded that have come or were announced.
+    pub(super) fn configs(&self) -> impl Iterator<Item = &CodecConfig> {
+        self.tracks.values().map(|(config, _)| config)
+    }
+
     /// Hands on what is held; `wall` is the time now, microseconds since 1970.
     ///
     /// # Errors
     /// When the tracks do not fit into MP4; the frames go where those that do are.
-    pub(super) fn release(&mut self, wall: i64, segmenter: &mut Segmenter) -> Result<(), MuxError> {
+    pub(super) fn release(
+        &mut self,
+        now: Instant,
+        wall: i64,
+        segmenter: &mut Segmenter,
+    ) -> Result<(), MuxError> {
         self.held_since = None;
         let mut fits = Ok(());
         if std::mem::take(&mut self.changed) {
@@ -105,8 +124,12 @@ impl Gathered {
         let newest = self.held.iter().map(|frame| frame.dts).max();
         for frame in std::mem::take(&mut self.held) {
             let age = newest.map(|newest| newest.saturating_since(frame.dts));
-            let age = i64::try_from(age.unwrap_or_default().as_micros()).unwrap_or_default();
-            segmenter.handle_frame(&frame, wall - age);
+            let age = age.unwrap_or_default();
+            if frame.keyframe && frame.codec.kind() == MediaKind::Video {
+                self.keyframe_at = now.checked_sub(age);
+            }
+            let micros = i64::try_from(age.as_micros()).unwrap_or_default();
+            segmenter.handle_frame(&frame, wall - micros);
         }
         fits
     }

@@ -1,7 +1,5 @@
 //! LL-HLS over HTTP: a stream's playlists and parts, made while somebody asks for them.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,16 +7,15 @@ use sluice_live::{
     AccessRequest, Action, AdmissionId, Next, Protocol, StreamError, SubscribeOptions,
     SubscriptionId,
 };
-use sluice_media::{CodecConfig, Frame, MediaKind, Parameters, StreamKey, TrackId};
-use sluice_mux::fmp4::Track;
+use sluice_media::{CodecConfig, Parameters, StreamKey};
 use sluice_mux::hls::{
     MediaPlaylist, PlaylistAnswer, PlaylistOptions, Query, Resource, ResourceAnswer, Variant,
     multivariant,
 };
-use sluice_mux::{Segmenter, SegmenterOptions};
+use sluice_mux::{MuxError, Segmenter, SegmenterOptions};
 
 use super::access::{Asked, socket_address};
-use super::gather::{expected_tracks, wall_micros};
+use super::gather::{Gathered, expected_tracks, wall_micros};
 use super::http::{LiveRequest, LiveResponse, Reply};
 use super::{Consumer, Live};
 use crate::rooms::Rooms;
@@ -31,21 +28,9 @@ pub(super) struct Packager {
     subscription: Option<SubscriptionId>,
     segmenter: Segmenter,
     playlist: MediaPlaylist,
-    tracks: BTreeMap<TrackId, Lane>,
-    tracks_changed: bool,
-    /// Frames that wait until all tracks are known.
-    held: VecDeque<Frame>,
-    held_since: Option<Instant>,
+    gathered: Gathered,
     parked: Vec<Parked>,
     asked_at: Instant,
-    /// When the newest picture came that a segment may begin with.
-    keyframe_at: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Lane {
-    config: CodecConfig,
-    rate: Option<NonZeroU32>,
 }
 
 /// A request that waits for a part.
@@ -213,13 +198,9 @@ impl Live {
             subscription: None,
             segmenter: Segmenter::new(SegmenterOptions::default()),
             playlist: MediaPlaylist::new(PlaylistOptions::default()),
-            tracks: BTreeMap::new(),
-            tracks_changed: false,
-            held: VecDeque::new(),
-            held_since: None,
+            gathered: Gathered::default(),
             parked: Vec::new(),
             asked_at: now,
-            keyframe_at: None,
         };
         self.packagers.insert(key.clone(), packager);
         self.packagers_due.get_or_insert(now + PACKAGER_TICK);
@@ -277,13 +258,14 @@ impl Live {
         loop {
             match self.engine.read(now, subscription) {
                 Next::Config { track, config, .. } => {
-                    // What is held was coded as before.
-                    if !packager.tracks_changed {
-                        packager.release(now, wall);
-                    }
-                    packager.configure(track, config);
+                    let segmenter = &mut packager.segmenter;
+                    let gathered = &mut packager.gathered;
+                    warn_unfit(gathered.configure(now, track, config, wall, segmenter));
                 }
-                Next::Frame(frame) => packager.take(now, frame),
+                Next::Frame(frame) => {
+                    let segmenter = &mut packager.segmenter;
+                    warn_unfit(packager.gathered.take(now, frame, wall, segmenter));
+                }
                 // The segmenter sees the jump in the next frame.
                 Next::Lagged { .. } | Next::Discontinuity { .. } => {}
                 Next::Ended(_) => {
@@ -298,7 +280,7 @@ impl Live {
                 _ => break,
             }
         }
-        if packager.is_ready(now, expected) {
+        if packager.gathered.is_ready(now, expected) {
             packager.release(now, wall);
         }
         packager.collect();
@@ -318,7 +300,7 @@ impl Live {
         }
         self.packagers_due = (!self.packagers.is_empty()).then(|| now + PACKAGER_TICK);
         for packager in self.packagers.values_mut() {
-            if packager.held_since.is_some_and(|at| now >= at + HOLD) {
+            if packager.gathered.is_due(now) {
                 packager.release(now, wall_micros());
                 packager.collect();
             }
@@ -348,65 +330,8 @@ impl Live {
 }
 
 impl Packager {
-    fn configure(&mut self, track: TrackId, config: &CodecConfig) {
-        let rate = self.tracks.get(&track).and_then(|lane| lane.rate);
-        let config = config.clone();
-        self.tracks.insert(track, Lane { config, rate });
-        self.tracks_changed |= rate.is_some();
-    }
-
-    fn take(&mut self, now: Instant, frame: &Frame) {
-        if let Some(lane) = self.tracks.get_mut(&frame.track)
-            && lane.rate != Some(frame.pts.rate())
-        {
-            lane.rate = Some(frame.pts.rate());
-            self.tracks_changed = true;
-        }
-        self.held_since.get_or_insert(now);
-        // Players compare the dates of segments: all are by our clock, whatever the publisher's shows.
-        self.held.push_back(Frame {
-            captured_micros: None,
-            ..frame.clone()
-        });
-    }
-
-    /// An init segment that lacks the sound which begins a moment later would be followed by another.
-    fn is_ready(&self, now: Instant, expected: usize) -> bool {
-        let known = self.tracks.values().filter(|lane| lane.rate.is_some());
-        !self.tracks_changed
-            || known.count() >= expected
-            || self.held_since.is_some_and(|since| now >= since + HOLD)
-    }
-
     fn release(&mut self, now: Instant, wall: i64) {
-        self.held_since = None;
-        if std::mem::take(&mut self.tracks_changed) {
-            let tracks: Vec<Track> = self
-                .tracks
-                .iter()
-                .filter_map(|(id, lane)| {
-                    Some(Track {
-                        id: *id,
-                        config: lane.config.clone(),
-                        rate: lane.rate?,
-                    })
-                })
-                .collect();
-            if let Err(error) = self.segmenter.set_tracks(&tracks) {
-                tracing::warn!(%error, "a stream cannot be packaged");
-            }
-        }
-        // A backlog came earlier than now, each frame by as much as it lies before the newest.
-        let newest = self.held.iter().map(|frame| frame.dts).max();
-        for frame in std::mem::take(&mut self.held) {
-            let age = newest.map(|newest| newest.saturating_since(frame.dts));
-            let age = age.unwrap_or_default();
-            if frame.keyframe && frame.codec.kind() == MediaKind::Video {
-                self.keyframe_at = now.checked_sub(age);
-            }
-            let micros = i64::try_from(age.as_micros()).unwrap_or_default();
-            self.segmenter.handle_frame(&frame, wall - micros);
-        }
+        warn_unfit(self.gathered.release(now, wall, &mut self.segmenter));
     }
 
     fn collect(&mut self) {
@@ -459,7 +384,7 @@ impl Packager {
 
     /// Whether the segment that is being made has lasted long enough.
     fn lacks_keyframe(&self, now: Instant) -> bool {
-        let at = self.keyframe_at;
+        let at = self.gathered.keyframe_at();
         at.is_some_and(|at| now >= at + KEYFRAME_GRID) && self.subscription.is_some()
     }
 
@@ -474,12 +399,12 @@ impl Packager {
             return (waited > INDEX_WAIT || self.playlist.is_ended()).then(late);
         }
         let codecs: Vec<String> = self
-            .tracks
-            .values()
-            .filter_map(|lane| lane.config.codec_string())
+            .gathered
+            .configs()
+            .filter_map(CodecConfig::codec_string)
             .collect();
-        let resolution = self.tracks.values().find_map(|lane| {
-            let Parameters::Video(video) = lane.config.parameters else {
+        let resolution = self.gathered.configs().find_map(|config| {
+            let Parameters::Video(video) = config.parameters else {
                 return None;
             };
             (video.width > 0).then_some((video.width, video.height))
@@ -559,6 +484,13 @@ fn problem(status: u16, why: &str) -> LiveResponse {
     response(status, "text/plain; charset=utf-8", text).with("Cache-Control", "no-store")
 }
 
+/// The frames go where those tracks are that do fit.
+fn warn_unfit(fits: Result<(), MuxError>) {
+    if let Err(error) = fits {
+        tracing::warn!(%error, "a stream cannot be packaged");
+    }
+}
+
 fn response(status: u16, content_type: &str, body: Bytes) -> LiveResponse {
     let response = LiveResponse {
         status,
@@ -597,8 +529,6 @@ const MAX_GRANTS: usize = 65_536;
 const MAX_PACKAGERS: usize = 10_000;
 /// Requests that wait on one playlist.
 const MAX_PARKED: usize = 10_000;
-/// How long the first frames wait for a track that was not announced yet.
-const HOLD: Duration = Duration::from_millis(300);
 /// How long the first playlist of a stream may take to come.
 const INDEX_WAIT: Duration = Duration::from_secs(5);
 /// How long after one keyframe the publisher is asked for the next, while somebody plays.

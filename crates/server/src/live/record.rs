@@ -191,7 +191,7 @@ impl Live {
         let expected = expected_tracks(&self.engine, now, &recorder.key);
         let (ended, mut released) = recorder.read(now, &mut self.engine, subscription);
         if released.is_ok() && !ended && recorder.gathered.is_ready(now, expected) {
-            released = recorder.release();
+            released = recorder.release(now);
         }
         self.after_release(now, id, released);
         if ended {
@@ -212,7 +212,7 @@ impl Live {
             .filter(|(_, recorder)| {
                 recorder.gathered.is_due(now) && recorder.subscription.is_some()
             })
-            .map(|(id, recorder)| (*id, recorder.release()))
+            .map(|(id, recorder)| (*id, recorder.release(now)))
             .collect();
         for (id, released) in released {
             self.after_release(now, id, released);
@@ -289,7 +289,7 @@ impl Live {
         if let Some(subscription) = recorder.subscription {
             let _ = recorder.read(now, &mut self.engine, subscription);
         }
-        let _ = recorder.release();
+        let _ = recorder.release(now);
         recorder.segmenter.end_segment();
         recorder.reel.take_from(&mut recorder.segmenter);
         recorder.reel.end();
@@ -336,7 +336,7 @@ impl Recorder {
             let taken = match engine.read(now, subscription) {
                 Next::Config { track, config, .. } => {
                     let segmenter = &mut self.segmenter;
-                    self.gathered.configure(track, config, wall, segmenter)
+                    self.gathered.configure(now, track, config, wall, segmenter)
                 }
                 Next::Frame(frame) => {
                     if frame.keyframe && frame.codec.kind() == MediaKind::Video {
@@ -356,8 +356,9 @@ impl Recorder {
         (ended, fits)
     }
 
-    fn release(&mut self) -> Result<(), RecordError> {
-        let released = self.gathered.release(wall_micros(), &mut self.segmenter);
+    fn release(&mut self, now: Instant) -> Result<(), RecordError> {
+        let segmenter = &mut self.segmenter;
+        let released = self.gathered.release(now, wall_micros(), segmenter);
         self.reel.take_from(&mut self.segmenter);
         Ok(released?)
     }
