@@ -15,6 +15,7 @@ mod clock;
 mod crypto;
 mod engine;
 mod error;
+mod formats;
 mod id;
 mod keyframe;
 mod layer;

@@ -7,10 +7,11 @@ use sluice_media::{Codec, Cursor, MediaKind, Read, Ring};
 use sluice_rtp::payload::vp9;
 use sluice_rtp::{PictureIdRewriter, PictureIds, SequenceRewriter, TimestampRewriter};
 use str0m::Rtc;
-use str0m::format::{CodecConfig, PayloadParams};
+use str0m::format::PayloadParams;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::{RtpWrite, SeqNo, Ssrc, Vp8Patch};
 
+use crate::formats;
 use crate::layer::Layer;
 use crate::packet::Packet;
 use crate::propagated::LayerCause;
@@ -311,13 +312,8 @@ impl Slot {
         }
         let to = source.and_then(|source| {
             let remote = rtc.media(self.mid)?.remote_pts();
-            let offered = rtc
-                .codec_config()
-                .params()
-                .iter()
-                .filter(|p| remote.contains(&p.pt()));
-            let offered = CodecConfig::new_from_payload_params(offered.copied().collect());
-            offered.match_params(source).map(PayloadParams::pt)
+            let known = rtc.codec_config().params().iter().copied();
+            formats::payload_type(known.filter(|p| remote.contains(&p.pt())), source)
         });
         self.payload_types = Some((pt, to));
         to
