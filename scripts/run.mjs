@@ -17,7 +17,7 @@ const commands = {
 
   /** Sets everything up, runs every gate, prints the table and the counts. */
   async test(report) {
-    await steps(report, ['toolchain', 'system', 'packages', 'native:dev', 'typescript']);
+    await steps(report, ['toolchain', 'system', 'packages', 'python', 'native:dev', 'typescript']);
     await runGates(report, testGates(), rest);
     return report.finish();
   },

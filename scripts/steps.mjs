@@ -2,6 +2,7 @@
 import { requireToolchain } from './toolchain.mjs';
 import { installSystemPackages } from './system.mjs';
 import { installPackages } from './packages.mjs';
+import { installPythonPackages } from './python.mjs';
 import { buildNative } from './native.mjs';
 import { buildTypeScript } from './typescript.mjs';
 
@@ -9,6 +10,7 @@ const all = {
   toolchain: ['toolchain', requireToolchain],
   system: ['system packages', installSystemPackages],
   packages: ['npm ci', installPackages],
+  python: ['python packages', installPythonPackages],
   'native:dev': ['native build (napi-dev)', () => buildNative('napi-dev')],
   'native:release': ['native build (release)', () => buildNative('release')],
   typescript: ['tsc', buildTypeScript],

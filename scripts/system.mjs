@@ -32,6 +32,7 @@ const TOOLS = [
     ],
   },
   { tool: 'ip', variable: 'IP_PATH', commands: ['ip'], packages: ['iproute2'] },
+  { tool: 'pip', variable: 'PIP_PATH', commands: ['/usr/bin/pip3'], packages: ['python3-pip'] },
 ];
 
 const paths = {};

@@ -12,6 +12,8 @@ export interface Stack {
   /** Whether it counts decoded pictures rather than packets. */
   readonly decodes: boolean;
   readonly command: readonly [string, ...string[]];
+  /** What follows the verb and the URL. */
+  readonly arguments?: readonly string[];
 }
 
 const program = (file: string) => fileURLToPath(new URL(file, import.meta.url));
@@ -39,8 +41,18 @@ export const gstreamer: Stack = {
   command: ['/usr/bin/python3', program('gstreamer.py')],
 };
 
+/** FFmpeg 8's WHIP muxer, which lets us say who begins in DTLS. */
+export const ffmpeg = (role: 'passive' | 'active'): Stack => ({
+  name: `FFmpeg, ${role} in DTLS`,
+  encodes: true,
+  decodes: false,
+  command: ['/usr/bin/python3', program('ffmpeg.py')],
+  arguments: [role],
+});
+
 /** Whether this machine can run the stack; the system's packages are not ours to bring. */
 export function isInstalled({ command: [file, ...args] }: Stack): boolean {
+  if (file === process.execPath) return true;
   return spawnSync(file, [...args, 'probe'], { stdio: 'ignore' }).status === 0;
 }
 
@@ -60,7 +72,9 @@ export class Session {
   /** Resolves once the answer is applied. */
   static async start(stack: Stack, verb: 'publish' | 'play', url: string): Promise<Session> {
     const [file, ...args] = stack.command;
-    const child = spawn(file, [...args, verb, url], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(file, [...args, verb, url, ...(stack.arguments ?? [])], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
     const first = await lines.next();
     if (first.done === true) throw new Error(`${stack.name} ended before it was connected`);

@@ -1,9 +1,17 @@
-import { MediaStreamTrack, RTCPeerConnection, RtpHeader, RtpPacket, useOPUS, useVP8 } from 'werift';
+import {
+  MediaStreamTrack,
+  RTCPeerConnection,
+  RtpHeader,
+  RtpPacket,
+  useH264,
+  useOPUS,
+  useVP8,
+} from 'werift';
 import { runStack } from './whip-client.js';
 
 function connect(): RTCPeerConnection {
   return new RTCPeerConnection({
-    codecs: { video: [useVP8()], audio: [useOPUS()] },
+    codecs: { video: [useVP8(), useH264()], audio: [useOPUS()] },
     iceServers: [],
     iceUseIpv6: false,
   });
