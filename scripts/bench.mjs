@@ -2,7 +2,10 @@
 import { root, run } from './process.mjs';
 
 /** What there is to measure; the other files of bench/ serve these. */
-const BENCHES = ['bus', 'core', 'throughput', 'latency', 'memory', 'idle', 'events', 'strangers'];
+const BENCHES = [
+  ...['core', 'throughput', 'latency', 'memory', 'idle', 'events', 'strangers'],
+  ...['bus', 'whep', 'hls', 'stalled'],
+];
 
 /** Runs the named bench with the remaining arguments. */
 export async function runBench([name, ...args]) {

@@ -1,7 +1,7 @@
 //! Drives a running server through its WHIP and WHEP endpoints with str0m clients over loopback.
 //!
 //! `load --host 127.0.0.1:8080 --pid PID [--receivers 50] [--pps 1000] [--seconds 10] [--warm 3]
-//! [--room bench] [--payload 1200] [--transport-cc] [--video 1] [--audio 0]`
+//! [--at /rooms/bench] [--payload 1200] [--transport-cc] [--video 1] [--audio 0]`
 //! publishes VP8 frames of four packets and prints one line of JSON: packets received and lost, the
 //! server's CPU, packets per CPU-second, memory per receiver.
 //! `--latency` reads some receivers as soon as something comes and adds the time from the publisher's
@@ -26,7 +26,7 @@ fn main() -> Outcome<()> {
     let arguments = Arguments::read();
     let host: String = arguments.value("host", "127.0.0.1:8080".to_owned())?;
     let pid: String = arguments.value("pid", "self".to_owned())?;
-    let room: String = arguments.value("room", "bench".to_owned())?;
+    let at: String = arguments.value("at", "/rooms/bench".to_owned())?;
     let receivers: usize = arguments.value("receivers", 50)?;
     let seconds: u64 = arguments.value("seconds", 10)?;
     let warm: u64 = arguments.value("warm", 3)?;
@@ -42,7 +42,7 @@ fn main() -> Outcome<()> {
         None
     } else {
         let options = publisher_options(&arguments)?;
-        let path = format!("/rooms/{room}/whip");
+        let path = format!("{at}/whip");
         Some(Publisher::start(
             &host,
             &path,
@@ -51,7 +51,7 @@ fn main() -> Outcome<()> {
             Arc::clone(&stop),
         )?)
     };
-    let path = format!("/rooms/{room}/whep");
+    let path = format!("{at}/whep");
     let prompt = if arguments.has("latency") {
         PROMPT.min(receivers)
     } else {
