@@ -145,14 +145,21 @@ impl Layer {
         true
     }
 
-    /// A reader that begins at the newest start, if that is a good way to a picture now.
-    pub(crate) fn join(&self, now: Instant) -> Cursor {
+    /// A reader that begins at the newest start, if that is a good way to a picture now: for an audience however old
+    /// it is, but for who `can_wait`, as it has a picture and a fresh keyframe is to be had.
+    pub(crate) fn join(&self, now: Instant, can_wait: bool) -> Cursor {
         let (packets, age) = match self.replay {
-            Replay::Whole => return self.ring.join(),
-            Replay::Short if self.throttle.is_spent(now) => LATE_JOIN,
-            Replay::Short => JOIN,
+            Replay::Whole if !can_wait => return self.ring.join(),
+            _ if self.throttle.is_spent(now) => LATE_JOIN,
+            _ => JOIN,
         };
         self.ring.join_within(now, packets, age)
+    }
+
+    /// Whether who begins with this packet has a way to go to what is sent now.
+    pub(crate) fn is_behind(&self, now: Instant, first: &Packet) -> bool {
+        let age = now.saturating_duration_since(first.arrived);
+        self.replay == Replay::Whole && age > JOIN.1
     }
 
     /// Whether packets came lately.

@@ -10,6 +10,7 @@
 
 mod allocator;
 mod bridge;
+mod chase;
 mod client;
 mod clock;
 mod crypto;

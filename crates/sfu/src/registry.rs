@@ -42,6 +42,9 @@ pub struct Registry {
     /// at `held_until`.
     held: Vec<(u32, usize)>,
     held_until: Option<Instant>,
+    /// Viewers on their way from an old keyframe, each listed once, and when the first of them goes on.
+    chasing: Vec<crate::layer::Viewer>,
+    chase_at: Option<Instant>,
     /// Clients with something to report, each listed once.
     unsettled: Vec<u32>,
     counters: RegistryCounters,
@@ -64,6 +67,8 @@ impl Registry {
             dirty: VecDeque::new(),
             held: Vec::new(),
             held_until: None,
+            chasing: Vec::new(),
+            chase_at: None,
             unsettled: Vec::new(),
             counters: RegistryCounters::default(),
             next_tick: now,
@@ -90,9 +95,9 @@ impl Registry {
 
     /// When [`Self::handle_tick`] wants to be called; none while the room is empty.
     pub fn next_tick(&self) -> Option<Instant> {
-        let tick = self
-            .held_until
-            .map_or(self.next_tick, |at| at.min(self.next_tick));
+        let sooner = [self.held_until, self.chase_at];
+        let tick = sooner.into_iter().flatten().min();
+        let tick = tick.map_or(self.next_tick, |at| at.min(self.next_tick));
         (!self.is_empty()).then_some(tick)
     }
 
@@ -220,6 +225,10 @@ impl Registry {
                 self.send_unsent(now, track, layer, out);
             }
             self.held_until = None;
+        }
+        if self.chase_at.is_some_and(|at| at <= now) {
+            self.chase_at = None;
+            self.go_on_chasing();
         }
         let mut drained = 0;
         while drained < SETTLED_AT_ONCE

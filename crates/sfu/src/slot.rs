@@ -11,6 +11,7 @@ use str0m::format::PayloadParams;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::{RtpWrite, SeqNo, Ssrc, Vp8Patch};
 
+use crate::chase::{Admission, Chase};
 use crate::formats;
 use crate::layer::Layer;
 use crate::packet::Packet;
@@ -45,6 +46,8 @@ pub(crate) struct Slot {
     newest_time: Option<u64>,
     /// The ring's chain start that was last replayed, so that a lost one is replayed once only.
     pub(crate) replayed: Option<u64>,
+    /// Set while it goes from an old keyframe to what is sent now.
+    pub(crate) chase: Option<Chase>,
     /// The newest packet forwarded did not end its frame.
     mid_frame: bool,
     sequence: SequenceRewriter,
@@ -97,6 +100,7 @@ impl Slot {
             next_max_temporal: u8::MAX,
             newest_time: None,
             replayed: None,
+            chase: None,
             mid_frame: false,
             sequence: SequenceRewriter::new(seed >> 16),
             timestamp: TimestampRewriter::new(seed),
@@ -142,6 +146,7 @@ impl Slot {
         self.cursor = None;
         self.target = None;
         self.replayed = None;
+        self.chase = None;
         self.payload_types = None;
         self.mid_frame = false;
         self.rate = RateMeter::default();
@@ -183,6 +188,27 @@ impl Slot {
         self.switches += 1;
     }
 
+    /// Plays a layer from its newest start, where `cursor` stands behind `first`.
+    pub(crate) fn begin(
+        &mut self,
+        rtc: &mut Rtc,
+        now: Instant,
+        source: Option<PayloadParams>,
+        layer: &Layer,
+        (first, cursor): (&Packet, Cursor),
+        counters: &mut RegistryCounters,
+    ) {
+        self.replayed = layer.ring.start();
+        self.switch(layer, first);
+        self.chase = layer
+            .is_behind(now, first)
+            .then(|| Chase::new(now, first.time));
+        let overtook = layer.ring.before_start().filter(|p| p.seq > first.seq);
+        let head = std::iter::once(first).chain(overtook);
+        self.write(rtc, now, source, head, counters);
+        self.cursor = Some(cursor);
+    }
+
     /// Writes what its cursor has not seen of the layer it plays. False: the ring went on without it.
     pub(crate) fn pull(
         &mut self,
@@ -209,6 +235,53 @@ impl Slot {
         in_step
     }
 
+    /// Writes what is due of what its cursor has not seen, at `speed` percent of the layer's own pace. False: the
+    /// ring went on without it.
+    pub(crate) fn pull_chasing(
+        &mut self,
+        rtc: &mut Rtc,
+        now: Instant,
+        source: Option<PayloadParams>,
+        (layer, speed): (&Layer, u64),
+        counters: &mut RegistryCounters,
+    ) -> bool {
+        let (Some(mut chase), Some(mut cursor)) = (self.chase, self.cursor.take()) else {
+            return true;
+        };
+        if layer.ring.start() != self.replayed && !self.mid_frame {
+            let mut joined = layer.ring.join();
+            if let Read::Item(first) = layer.ring.read(&mut joined) {
+                let skipped = chase.leap(now, first.time, first.codec.clock_rate());
+                self.timestamp.hold_back(skipped);
+                self.begin(rtc, now, source, layer, (first, joined), counters);
+                return true;
+            }
+        }
+        loop {
+            let mut ahead = cursor.clone();
+            let packet = match layer.ring.read(&mut ahead) {
+                Read::Item(packet) => packet,
+                Read::Lagged { .. } => return false,
+                Read::Empty => {
+                    self.chase = None;
+                    break;
+                }
+            };
+            match chase.admit(now, packet.time, packet.codec.clock_rate(), speed) {
+                Admission::Frame => {}
+                Admission::Next(saved) => self.timestamp.hold_back(saved),
+                Admission::Later => {
+                    self.chase = Some(chase);
+                    break;
+                }
+            }
+            cursor = ahead;
+            self.write(rtc, now, source, std::iter::once(packet), counters);
+        }
+        self.cursor = Some(cursor);
+        true
+    }
+
     /// Writes packets towards the subscriber.
     ///
     /// The payload is shared; only VP9 after a switch has to copy it, as str0m patches VP8 alone.
@@ -227,7 +300,7 @@ impl Slot {
             let mut api = rtc.direct_api();
             let mut stream = api.stream_tx(&self.ssrc);
             while let Some(packet) = packets.next_if(|packet| packet.pt == from) {
-                let Some(write) = self.prepare(to, packet) else {
+                let Some(write) = self.prepare(to, now, packet) else {
                     continue;
                 };
                 let Some(stream) = stream.as_mut() else {
@@ -241,7 +314,7 @@ impl Slot {
     }
 
     /// What of a packet is the subscriber's own. None: it does not get this one.
-    fn prepare(&mut self, pt: Option<Pt>, packet: &Packet) -> Option<RtpWrite> {
+    fn prepare(&mut self, pt: Option<Pt>, now: Instant, packet: &Packet) -> Option<RtpWrite> {
         if packet.payload.is_empty() {
             // Padding alone (RFC 3550 §5.1), as the publisher's probes are.
             self.sequence.drop(packet.seq);
@@ -287,11 +360,13 @@ impl Slot {
             _ => {}
         }
         self.mid_frame = !packet.ends_frame();
+        // A report (RFC 3550 §6.4.1) that said how old a picture is would have the player hold back its sound.
+        let wallclock = self.chase.map_or(packet.wallclock, |_| now);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "RTP time is 32 bits on the wire"
         )]
-        let mut write = RtpWrite::new(pt, SeqNo::from(seq), time as u32, packet.wallclock, payload)
+        let mut write = RtpWrite::new(pt, SeqNo::from(seq), time as u32, wallclock, payload)
             .marker(packet.marker)
             .nackable(self.kind == MediaKind::Video);
         if let Some(extensions) = &packet.extensions {

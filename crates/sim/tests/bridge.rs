@@ -51,7 +51,7 @@ fn a_viewer_of_a_source_starts_at_once_and_nobody_is_asked() {
         }
         source.run_for(&mut world, s(12));
         let first = world.peers[late].browser.arrivals[0].stamp.unwrap();
-        assert!(first.keyframe && first.index == 0, "{format:?} {first:?}");
+        assert!(first.keyframe && first.frame == 0, "{format:?} {first:?}");
         let seen = world.peers[late].browser.frames();
         assert!(
             seen >= 19 * 25,

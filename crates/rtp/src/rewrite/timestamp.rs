@@ -72,6 +72,15 @@ impl TimestampRewriter {
         self.last_out = out;
     }
 
+    /// From here on timestamps are lower by `ticks` than they would have been: the source goes out faster than it
+    /// came. Less than what the next timestamp is beyond the last one, or time would go back.
+    pub const fn hold_back(&mut self, ticks: u64) {
+        self.offset = self.offset.wrapping_sub(ticks);
+        if let Some(epoch) = &mut self.epoch {
+            epoch.out = epoch.out.saturating_sub(ticks);
+        }
+    }
+
     /// The outgoing timestamp of `ts_in`. What lies before the switch point is held at it, so time never goes back
     /// across a switch.
     pub fn map(&mut self, ts_in: u64) -> u64 {

@@ -256,11 +256,10 @@ impl Registry {
         let Some(layer) = track.layers.get(target) else {
             return false;
         };
-        let mut cursor = layer.join(now);
-        let start = layer.ring.start();
-        let Read::Item(first) = layer.ring.read(&mut cursor) else {
-            return false;
-        };
+        let publisher = clients
+            .get(track.publisher as usize)
+            .and_then(Option::as_deref);
+        let is_asked = publisher.is_some_and(|publisher| !publisher.is_source);
         let Some(client) = clients
             .get_mut(viewer.client as usize)
             .and_then(Option::as_deref_mut)
@@ -271,20 +270,20 @@ impl Registry {
         let Some((engine, slot)) = client.engine_and_slot(viewer.slot) else {
             return false;
         };
-        let since = layer.ring.head().saturating_sub(start.unwrap_or_default());
+        let mut cursor = layer.join(now, slot.current.is_some() && is_asked);
+        let Read::Item(first) = layer.ring.read(&mut cursor) else {
+            return false;
+        };
+        let start = layer.ring.start().unwrap_or_default();
+        let since = layer.ring.head().saturating_sub(start);
         if slot.current.is_some() && slot.is_mid_frame() && since < HOLD_PACKETS {
             return false;
         }
         let old = slot.current.replace(target);
         slot.target = None;
-        slot.replayed = start;
-        slot.switch(layer, first);
         let (cause, rid) = (slot.cause, layer.rid);
-        let overtook = layer.ring.before_start().filter(|p| p.seq > first.seq);
-        let head = std::iter::once(first).chain(overtook);
-        slot.write(&mut engine.rtc, now, params, head, counters);
-        slot.cursor = Some(cursor);
-        slot.pull(&mut engine.rtc, now, params, &layer.ring, counters);
+        let joined = (first, cursor);
+        slot.begin(&mut engine.rtc, now, params, layer, joined, counters);
         if let Some(layer) = old.and_then(|old| track.layers.get_mut(old)) {
             layer.viewers.retain(|v| *v != viewer);
         }
@@ -305,6 +304,7 @@ impl Registry {
                 cause,
             });
         }
+        self.pull_slot(now, viewer);
         self.soil(viewer.client);
         true
     }

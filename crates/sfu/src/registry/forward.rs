@@ -8,6 +8,7 @@ use sluice_media::{Codec, MediaKind};
 use str0m::rtp::{RtpPacket, Ssrc};
 
 use super::{HOLD, Registry};
+use crate::chase::speed;
 use crate::client::{Client, Ingress};
 use crate::layer::Viewer;
 use crate::output::Output;
@@ -183,11 +184,14 @@ impl Registry {
             counters,
             ..
         } = self;
-        let Some((engine, slot)) = clients
+        let Some(client) = clients
             .get_mut(viewer.client as usize)
             .and_then(Option::as_deref_mut)
-            .and_then(|client| client.engine_and_slot(viewer.slot))
         else {
+            return;
+        };
+        let budget = client.budget();
+        let Some((engine, slot)) = client.engine_and_slot(viewer.slot) else {
             return;
         };
         let (Some(index), Some(place)) = (slot.track, slot.current) else {
@@ -199,7 +203,21 @@ impl Registry {
         let Some(layer) = track.layers.get(place) else {
             return;
         };
-        if slot.pull(&mut engine.rtc, now, track.params, &layer.ring, counters) {
+        let rtc = &mut engine.rtc;
+        let is_in_step = if slot.chase.is_none() {
+            slot.pull(rtc, now, track.params, &layer.ring, counters)
+        } else {
+            let speed = speed(budget, layer.rate.bits_per_second(now));
+            slot.pull_chasing(rtc, now, track.params, (layer, speed), counters)
+        };
+        if let Some(chase) = &mut slot.chase {
+            let due = self.chase_at.map_or(chase.due, |at| at.min(chase.due));
+            self.chase_at = Some(due);
+            if !std::mem::replace(&mut chase.is_awaited, true) {
+                self.chasing.push(viewer);
+            }
+        }
+        if is_in_step {
             return;
         }
         // More came at once than a ring holds. It goes on from the next chain start.
@@ -208,6 +226,22 @@ impl Registry {
         }
         self.begin_anew(index, place, viewer);
         self.ask_keyframe(now, index, place);
+    }
+
+    /// Has those who are on their way from an old keyframe look for what is due.
+    pub(super) fn go_on_chasing(&mut self) {
+        for viewer in std::mem::take(&mut self.chasing) {
+            let Some(client) = self.client_opt(viewer.client) else {
+                continue;
+            };
+            let slot = client.slots.get_mut(usize::from(viewer.slot));
+            let Some(chase) = slot.and_then(|slot| slot.chase.as_mut()) else {
+                continue;
+            };
+            chase.is_awaited = false;
+            client.marks.news |= bit(viewer.slot);
+            self.soil(viewer.client);
+        }
     }
 
     /// Where this SSRC's packets go; learned at its first packet, then a short scan.
@@ -275,6 +309,7 @@ impl Registry {
         let Some(slot) = slot else { return };
         slot.current = None;
         slot.cursor = None;
+        slot.chase = None;
         if slot.target.is_some() {
             return;
         }
