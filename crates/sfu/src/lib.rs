@@ -31,6 +31,7 @@ mod router;
 mod sdp;
 mod selector;
 mod slot;
+mod speaker;
 mod stats;
 mod subscription;
 mod track;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::bridge::Tapped;
 use crate::engine::Transmit;
+use crate::id::ClientId;
 use crate::options::Transport;
 use crate::propagated::Propagated;
 
@@ -22,6 +23,8 @@ pub struct Output {
     pub routes: Vec<RouteChange>,
     /// Packets of the tracks that are tapped.
     pub tapped: Vec<Tapped>,
+    /// Who speaks from now on, in a room whose speaker is followed.
+    pub speaker: Option<ClientId>,
 }
 
 /// When a client wants to be called.

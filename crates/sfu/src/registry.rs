@@ -25,6 +25,7 @@ use crate::options::RegistryOptions;
 use crate::output::Output;
 use crate::propagated::{CloseReason, Propagated};
 use crate::selector::Rung;
+use crate::speaker::SpeakerDetector;
 use crate::stats::{ClientStats, RegistryCounters};
 use crate::track::Track;
 
@@ -54,6 +55,8 @@ pub struct Registry {
     ready: Vec<crate::layer::Viewer>,
     /// Tracks of sources that owe a keyframe, each listed once.
     source_requests: Vec<TrackId>,
+    /// Only while somebody wants to know who speaks.
+    speakers: Option<Box<SpeakerDetector>>,
 }
 
 impl Registry {
@@ -75,6 +78,7 @@ impl Registry {
             rungs: Vec::new(),
             ready: Vec::new(),
             source_requests: Vec::new(),
+            speakers: None,
         }
     }
 

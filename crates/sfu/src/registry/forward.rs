@@ -36,7 +36,10 @@ impl Registry {
             return;
         }
         let Self {
-            clients, tracks, ..
+            clients,
+            tracks,
+            speakers,
+            ..
         } = self;
         let Some(track) = tracks
             .get_mut(index as usize)
@@ -59,6 +62,11 @@ impl Registry {
             kind: track.kind,
             clock_rate: packet.time.frequency().get(),
         });
+        if let Some(speakers) = speakers
+            && let Some(level) = packet.header.ext_vals.audio_level
+        {
+            speakers.hear(now, key, publisher.id, level);
+        }
         if track.tapped {
             out.tapped.push(tapped(&packet, codec, track.id, layer));
         }

@@ -107,6 +107,9 @@ impl Registry {
         };
         say_goodbye(&mut client, now, out);
         self.by_id.remove(&client.id);
+        if let Some(speakers) = &mut self.speakers {
+            speakers.forget(key, client.id);
+        }
         let viewed: Vec<(u32, u16)> = client
             .subscriptions
             .iter()

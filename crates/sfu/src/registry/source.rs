@@ -10,10 +10,12 @@ use crate::bridge::{SourcePacket, source_params};
 use crate::client::Client;
 use crate::error::SfuError;
 use crate::id::{ClientId, TrackId};
-use crate::options::{ClientOptions, Role, SubscribeOptions};
+use crate::options::{ClientOptions, Replay, Role, SubscribeOptions};
 use crate::output::Output;
 use crate::packet::Packet;
-use crate::propagated::{Propagated, TrackCloseReason};
+use crate::propagated::{Propagated, PublishedTrack, TrackCloseReason};
+use crate::selector::best_fit;
+use crate::speaker::SpeakerDetector;
 use crate::track::Track;
 
 impl Registry {
@@ -21,11 +23,14 @@ impl Registry {
     /// payload; it costs subscribers nothing.
     ///
     /// # Errors
-    /// [`SfuError::UnknownTrack`].
+    /// [`SfuError::UnknownTrack`]; [`SfuError::Role`] for a track of a source, whose packets the caller has.
     pub fn tap(&mut self, track: TrackId, tapped: bool) -> Result<(), SfuError> {
         let index = self
             .track_index(track)
             .ok_or(SfuError::UnknownTrack(track))?;
+        if self.source_track(track).is_some() {
+            return Err(SfuError::Role);
+        }
         if let Some(track) = self.track_mut(index) {
             track.tapped = tapped;
         }
@@ -50,6 +55,42 @@ impl Registry {
         self.ask_keyframe(now, index, usize::from(layer));
         self.settle(now, out);
         Ok(())
+    }
+
+    /// Begins or ends electing who speaks, by the levels that publishers send with their sound (RFC 6464). Changes come
+    /// by [`Output::speaker`]; a room that is not followed spends nothing on it.
+    pub fn follow_speaker(&mut self, now: Instant, followed: bool) {
+        if !followed {
+            self.speakers = None;
+        } else if self.speakers.is_none() {
+            self.speakers = Some(Box::new(SpeakerDetector::new(now)));
+        }
+    }
+
+    /// Who was elected last and is still here.
+    pub fn speaker(&self) -> Option<ClientId> {
+        self.speakers.as_ref()?.speaker()
+    }
+
+    /// What peers publish, client by client in the order of their tracks; sources are not among them.
+    pub fn published(&self) -> impl Iterator<Item = PublishedTrack> {
+        let of_peer = |track: &&Track| {
+            let publisher = self.client(track.publisher);
+            publisher.is_some_and(|client| !client.is_source)
+        };
+        let mut tracks: Vec<&Track> = self.tracks.iter().flatten().map(Box::as_ref).collect();
+        tracks.retain(of_peer);
+        tracks.sort_by_key(|track| track.id);
+        tracks.into_iter().map(Track::describe)
+    }
+
+    /// The best layer of a track that flows now, else the one that its publisher lists as its best.
+    pub fn best_layer(&self, now: Instant, track: TrackId) -> Option<u8> {
+        let track = self.track(self.track_index(track)?)?;
+        let mut rungs = Vec::new();
+        track.rungs(now, &mut rungs);
+        let best = best_fit(&rungs, usize::MAX)?;
+        u8::try_from(best.layer).ok()
     }
 
     /// Adds a publisher that is no peer: it has no connection and never times out. `token` is not used for it.
@@ -82,7 +123,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Opens a track of a source. Its packets come by [`Registry::write`].
+    /// Opens a track of a source. Its packets come by [`Registry::write`]. They are kept since the newest keyframe, so
+    /// that who comes later sees a picture at once: there may be nobody to ask for another one.
     ///
     /// # Errors
     /// [`SfuError::ClientClosed`]; [`SfuError::Role`] for a client that is no source, or a codec that no peer takes.
@@ -102,8 +144,7 @@ impl Registry {
         let track_id = id.track(number);
         let mid = number.to_string().as_str().into();
         client.add_line(mid, codec.kind());
-        let replay = self.options.replay;
-        let mut track = Track::new(track_id, key, mid, codec.kind(), &[], replay);
+        let mut track = Track::new(track_id, key, mid, codec.kind(), &[], Replay::Whole);
         track.codec = Some(codec);
         track.params = Some(params);
         let described = track.describe();

@@ -28,6 +28,9 @@ impl Registry {
         for key in (0..).take(self.clients.len()) {
             self.tick_client(now, key, out);
         }
+        if let Some(speakers) = &mut self.speakers {
+            out.speaker = speakers.elect(now).or(out.speaker);
+        }
         self.settle(now, out);
     }
 
