@@ -33,6 +33,10 @@ export declare class NativeReader {
 
 /** An open room. */
 export declare class NativeRegistry {
+  /** Publishes what the room has as a stream; resolves to the bridge's number. */
+  publishFrom(key: string, sources: BridgeSources, identity?: string | undefined | null): Promise<number>
+  /** Shows a stream in the room. */
+  show(key: string): Promise<Shown>
   /** The number its events carry. */
   get id(): number
   /** Adds a client and resolves to its id. */
@@ -65,6 +69,10 @@ export declare class NativeServer {
   liveStreams(): Promise<Array<StreamInfo>>
   /** Ends a stream. */
   liveEndStream(key: string): Promise<undefined>
+  /** Publishes other tracks of the room from now on. */
+  liveBridgeSources(bridge: number, sources: BridgeSources): Promise<undefined>
+  /** Ends a bridge. */
+  liveStopBridge(bridge: number): Promise<undefined>
   /** Records a stream; resolves to the recording's number. */
   liveRecord(key: string, options: RecordOptions): Promise<number>
   /** Ends a recording; resolves to its files, or to null when it has ended before. */
@@ -118,6 +126,17 @@ export declare function __eventSamples(): Array<Delivery>
 
 /** Which term bounds an estimate. */
 export type BindingTerm = 'native' | 'remb' | 'ceiling'
+
+/** Why a bridge ends. */
+export type BridgeEndReason = 'stopped' | 'roomClosed' | 'trackClosed' | 'replaced' | 'idle' | 'rateLimited' | 'streamEnded' | 'internal'
+
+/** What of a room is published: ids of tracks, or `activeSpeaker`. */
+export interface BridgeSources {
+  /** Its picture. */
+  video?: string
+  /** Its sound. */
+  audio?: string
+}
 
 /** A client's settings. */
 export interface ClientOptions {
@@ -396,6 +415,24 @@ export type LiveEvent =
     recording: number; /** What was recorded. */
     files: Array<RecordedFile>; /** Time it misses. */
   lostMs: number }
+  | { type: 'bridgeSource'; /** Which stream. */
+    key: string; /** Which bridge. */
+    bridge: number; /** Whose picture is shown. */
+    video?: string; /** Whose sound is heard. */
+  audio?: string }
+  | { type: 'bridgeTrackSkipped'; /** Which stream. */
+    key: string; /** Which bridge. */
+    bridge: number; /** Which track. */
+    track: number; /** Its codec. */
+  codec?: LiveCodec }
+  | { type: 'bridgeDropped'; /** Which stream. */
+    key: string; /** Which bridge. */
+    bridge: number; /** How many since the last such event. */
+  frames: number }
+  | { type: 'bridgeEnded'; /** Which stream. */
+    key: string; /** Which bridge. */
+    bridge: number; /** Why. */
+  reason: BridgeEndReason }
   | { type: 'transcoding'; /** Which stream. */
     key: string; /** It is transcoded now. */
   active: boolean }
@@ -658,6 +695,14 @@ export interface ServerOptions {
  * `SFU_ANNOUNCED_ADDRESSES`.
  */
 export declare function serverOptionsFromEnv(): ServerOptions
+
+/** A stream shown in a room. */
+export interface Shown {
+  /** The bridge's number. */
+  bridge: number
+  /** The client whose tracks the stream's are. */
+  clientId: string
+}
 
 /** A token for one stream and its layers, good until then, in seconds since 1970. */
 export declare function signToken(secret: Uint8Array, key: string, expiry: number): string

@@ -65,11 +65,25 @@ export {
   type RecordingsFilter,
   type RecordOptions,
 } from './live/recording.js';
+export {
+  RoomPublisher,
+  Showing,
+  type BridgeEnd,
+  type PublishFromOptions,
+  type RoomPublisherEvents,
+  type RoomSources,
+  type ShowingEvents,
+} from './live/bridge.js';
 export { Subscription, type StreamItem } from './live/subscription.js';
 export type { HandlerOptions } from './live/exchange.js';
 export type { FetchHandler, FetchInfo } from './live/fetch-handler.js';
 export type { NodeHandler } from './live/node-handler.js';
 export type {
+  BridgeDropped,
+  BridgeEnded,
+  BridgeEndReason,
+  BridgeSource,
+  BridgeTrackSkipped,
   CodecChanged,
   FrameRejected,
   LayersChanged,

@@ -1,4 +1,5 @@
 import type { ByType, Drift } from '../drift.js';
+import type { TrackId } from '../ids.js';
 import type * as Generated from '../native.js';
 import type { LiveCodec, StreamKey } from './media.js';
 
@@ -155,6 +156,69 @@ export interface RecordingEnded extends OfRecording {
   readonly lostMs: number;
 }
 
+/** What every event of a bridge carries. */
+interface OfBridge extends OfStream {
+  /** Which bridge: its `id`. */
+  readonly bridge: number;
+}
+
+/** Other tracks of a room are published as this stream from here on. */
+export interface BridgeSource extends OfBridge {
+  /** The discriminant. */
+  readonly type: 'bridgeSource';
+  /** Whose picture is seen. */
+  readonly video?: TrackId;
+  /** Whose sound is heard. */
+  readonly audio?: TrackId;
+}
+
+/** A track of the stream is not shown in the room: no browser takes its codec. */
+export interface BridgeTrackSkipped extends OfBridge {
+  /** The discriminant. */
+  readonly type: 'bridgeTrackSkipped';
+  /** Which track of the stream. */
+  readonly track: number;
+  /** Its codec; absent for one this version has no word for. */
+  readonly codec?: LiveCodec;
+}
+
+/** Frames are missing between a room and a stream because a thread was too slow for them. */
+export interface BridgeDropped extends OfBridge {
+  /** The discriminant. */
+  readonly type: 'bridgeDropped';
+  /** How many since the last such event. */
+  readonly frames: number;
+}
+
+/** A bridge between a room and a stream is over. Its last event. */
+export interface BridgeEnded extends OfBridge {
+  /** The discriminant. */
+  readonly type: 'bridgeEnded';
+  /** Why. */
+  readonly reason: BridgeEndReason;
+}
+
+/**
+ * Why a bridge between a room and a stream has ended.
+ *
+ * - `stopped`: by `stop()`.
+ * - `roomClosed`, `streamEnded`: one of its sides is gone.
+ * - `trackClosed`: all tracks that it was to publish are.
+ * - `replaced`: another publisher took the stream.
+ * - `idle`: nothing came of the room for too long.
+ * - `rateLimited`: the room sent more than the stream's application allows.
+ * - `internal`: our fault; please report it.
+ */
+export type BridgeEndReason =
+  | 'stopped'
+  | 'roomClosed'
+  | 'trackClosed'
+  | 'replaced'
+  | 'idle'
+  | 'rateLimited'
+  | 'streamEnded'
+  | 'internal';
+
 /** The first transcoder began, or the last one ended. */
 export interface Transcoding extends OfStream {
   /** The discriminant. */
@@ -221,6 +285,10 @@ export type LiveEvent =
   | RecordingGap
   | RecordingFailed
   | RecordingEnded
+  | BridgeSource
+  | BridgeTrackSkipped
+  | BridgeDropped
+  | BridgeEnded
   | Transcoding
   | CodecChanged
   | LayersChanged
@@ -249,5 +317,5 @@ export const noLiveDrift = (
  * @internal
  */
 export function isLiveLifecycle({ type }: { readonly type: string }): boolean {
-  return type !== 'subscriberLagged' && type !== 'frameRejected';
+  return type !== 'subscriberLagged' && type !== 'frameRejected' && type !== 'bridgeDropped';
 }

@@ -17,7 +17,9 @@ import {
   type LiveEvent as NativeLiveEvent,
   type NativeServer,
 } from '../native.js';
+import type { Registry } from '../sfu/registry.js';
 import { decide, type Authorizer } from './authorizer.js';
+import { Bridges, type PublishFromOptions, type RoomPublisher, type Showing } from './bridge.js';
 import { isLiveLifecycle, type LiveEvent, type LiveEventOf, type RecordedFile } from './events.js';
 import {
   CLOSED,
@@ -135,6 +137,7 @@ export class Live extends Emitter<LiveEvents> {
   readonly #report: (error: unknown) => void;
   readonly #streams = new Set<StreamFeed<LiveEvent>>();
   readonly #recordings: Recordings;
+  readonly #bridges: Bridges;
   #authorizer: Authorizer | undefined;
   #ended = false;
 
@@ -149,6 +152,7 @@ export class Live extends Emitter<LiveEvents> {
     this.#native = native;
     this.#report = report;
     this.#recordings = new Recordings(native, report);
+    this.#bridges = new Bridges(native, report);
     reportTo(this, report);
     reportTo(this.observer, report);
   }
@@ -270,6 +274,49 @@ export class Live extends Emitter<LiveEvents> {
     return this.#recordings.list(directory, options);
   }
 
+  /**
+   * Publishes what a room has as a stream: tracks of it, or whoever speaks. It can be read, played
+   * and recorded like any other.
+   *
+   * @example
+   * ```ts
+   * const stage = await server.live.publishFrom(registry, 'live/show', {
+   *   video: 'activeSpeaker',
+   *   audio: 'activeSpeaker',
+   * });
+   * stage.on('sourceChanged', ({ video }) => console.log('on air:', video));
+   * ```
+   *
+   * @throws {@link SluiceError} `ERR_INVALID_ARGUMENT` if the room has no such track,
+   * `ERR_STREAM_ALREADY_PUBLISHING` if somebody else holds the key, `ERR_CLOSED` if the room is
+   * closed, `ERR_BUSY` at 1000 bridges of one thread.
+   */
+  async publishFrom(
+    registry: Registry,
+    key: string,
+    options: PublishFromOptions,
+  ): Promise<RoomPublisher> {
+    return this.#bridges.publishFrom(registry, parseStreamKey(key), options);
+  }
+
+  /**
+   * Shows a stream in a room: its tracks are told by `trackOpen` and subscribed to as those of any
+   * client, and begin with a picture at once. Sound that no browser takes (AAC) is left out.
+   *
+   * @example
+   * ```ts
+   * await using film = await server.live.showIn(registry, 'live/film');
+   * film.on('trackSkipped', ({ codec }) => console.log('not for browsers:', codec));
+   * ```
+   *
+   * @throws {@link SluiceError} `ERR_STREAM_NOT_FOUND` if nobody publishes it, `ERR_CLOSED` if the
+   * room is closed, `ERR_BUSY` at 1000 bridges of one thread.
+   */
+  async showIn(registry: Registry, key: string, options: WaitOptions = {}): Promise<Showing> {
+    checkOptions('options', options);
+    return this.#bridges.showIn(registry, parseStreamKey(key), options);
+  }
+
   /** All live streams. */
   async streams({ signal }: WaitOptions = {}): Promise<readonly StreamInfo[]> {
     checkSignal(signal);
@@ -387,11 +434,13 @@ export class Live extends Emitter<LiveEvents> {
     (deliver as Deliver)(this, told.type, told);
     deliver(this.observer, 'event', told);
     this.#recordings.receive(told);
+    this.#bridges.receive(told);
     for (const stream of this.#streams) stream.feed(told);
   }
 
   #end(): void {
     this.#ended = true;
+    this.#bridges.end();
     for (const stream of this.#streams) stream.finish();
   }
 }

@@ -51,6 +51,17 @@ export let receive: (registry: Registry, event: Propagated) => void;
 /** Ends a registry whose server is closed; only its server does. */
 export let endRegistry: (registry: Registry, reason: CloseReason) => void;
 
+/** A way to open a room of this server if it is not open yet; only `Live` takes it. */
+export let roomOpener: (registry: Registry, server: NativeServer) => () => Promise<NativeRegistry>;
+
+/** The same for what adds a client that is no peer, whose events then pass; only `Live` takes it. */
+export let sourceOpener: (
+  registry: Registry,
+  server: NativeServer,
+) => <Opened extends { readonly clientId: string }>(
+  open: (room: NativeRegistry) => Promise<Opened>,
+) => Promise<Opened>;
+
 /**
  * A room. Made by `server.registry()`; the first `insert()` opens it on a shard thread.
  *
@@ -68,6 +79,8 @@ export class Registry<AppData = unknown> extends Emitter<RegistryEvents> {
 
   readonly #parts: RegistryParts;
   readonly #clients = new Map<ClientId, Client<AppData>>();
+  /** Clients that are no peers. */
+  readonly #sources = new Set<ClientId>();
   readonly #streams = new Set<StreamFeed>();
   readonly #gone = new Settled<CloseReason>();
   /** Events that came before the `insert()` of their client resolved, and all after them. */
@@ -82,6 +95,21 @@ export class Registry<AppData = unknown> extends Emitter<RegistryEvents> {
     createRegistry = (parts) => new Registry(parts);
     receive = (registry, event) => registry.#receive(event);
     endRegistry = (registry, reason) => registry.#end(reason);
+    roomOpener = (registry, server) => {
+      const room = roomOf(registry, server);
+      return () => room.#open();
+    };
+    sourceOpener = (registry, server) => {
+      const room = roomOf(registry, server);
+      return (open) => room.#openSource(open);
+    };
+    const roomOf = (registry: Registry, server: NativeServer): Registry => {
+      if (!(registry instanceof Registry && registry.#parts.native === server)) {
+        throw new TypeError('registry must be a room of this server');
+      }
+      registry.#assertOpen();
+      return registry;
+    };
   }
 
   private constructor(parts: RegistryParts) {
@@ -118,18 +146,13 @@ export class Registry<AppData = unknown> extends Emitter<RegistryEvents> {
     const { signal, appData } = options;
     signal?.throwIfAborted();
     this.#assertOpen();
-    this.#inserting += 1;
-    // Whatever becomes of it, what was held for it goes on: after the caller had its turn.
-    const settled = (): void => {
-      this.#inserting -= 1;
-      if (this.#held.length > 0) setImmediate(() => this.#release());
-    };
     return call(
       () =>
-        this.#open()
-          .then((room) => room.insert(given))
-          .then((id) => this.#adopt(id as ClientId, appData))
-          .finally(settled),
+        this.#hold(() =>
+          this.#open()
+            .then((room) => room.insert(given))
+            .then((id) => this.#adopt(id as ClientId, appData)),
+        ),
       signal,
       (client) => void client.close('aborted').catch(this.#parts.report),
     );
@@ -229,6 +252,25 @@ export class Registry<AppData = unknown> extends Emitter<RegistryEvents> {
     return this.#native;
   }
 
+  async #openSource<Opened extends { readonly clientId: string }>(
+    open: (room: NativeRegistry) => Promise<Opened>,
+  ): Promise<Opened> {
+    return this.#hold(async () => {
+      const opened = await open(await this.#open());
+      this.#sources.add(opened.clientId as ClientId);
+      return opened;
+    });
+  }
+
+  /** Whatever becomes of an insertion, what was held for it goes on: after the caller had its turn. */
+  #hold<T>(insertion: () => Promise<T>): Promise<T> {
+    this.#inserting += 1;
+    return insertion().finally(() => {
+      this.#inserting -= 1;
+      if (this.#held.length > 0) setImmediate(() => this.#release());
+    });
+  }
+
   #adopt(id: ClientId, appData: AppData): Client<AppData> {
     if (this.#gone.value !== undefined) {
       throw new SluiceError('ERR_CLOSED', `registry ${JSON.stringify(this.name)} was closed`);
@@ -263,7 +305,11 @@ export class Registry<AppData = unknown> extends Emitter<RegistryEvents> {
   /** Whether an event concerns a client whose `insert()` has not resolved yet. */
   #isEarly(event: Propagated): boolean {
     const id = subject(event);
-    return id !== undefined && this.#inserting > 0 && !this.#clients.has(id);
+    return id !== undefined && this.#inserting > 0 && !this.#knows(id);
+  }
+
+  #knows(id: ClientId): boolean {
+    return this.#clients.has(id) || this.#sources.has(id);
   }
 
   #dispatch(event: Propagated): void {
@@ -275,9 +321,12 @@ export class Registry<AppData = unknown> extends Emitter<RegistryEvents> {
     const id = subject(event);
     const client = id === undefined ? undefined : this.#clients.get(id);
     // Of a client that is closed here already: everything about it was told.
-    if (id !== undefined && client === undefined) return;
+    if (id !== undefined && !this.#knows(id)) return;
     if (client !== undefined) updateClient(client as Client, event);
-    if (event.type === 'clientDisconnected') this.#clients.delete(event.clientId);
+    if (event.type === 'clientDisconnected') {
+      this.#clients.delete(event.clientId);
+      this.#sources.delete(event.clientId);
+    }
     const heard = client !== undefined && tellClient(client as Client, event);
     this.#tell(event, heard);
     if (event.type === 'clientConnected') connected.publish({ client, registry: this });
@@ -313,7 +362,9 @@ export class Registry<AppData = unknown> extends Emitter<RegistryEvents> {
 
   #finish(told: Close): void {
     const below = told.reason === 'serverClosed' ? 'serverClosed' : 'registryClosed';
-    for (const id of this.#clients.keys()) this.#disconnect(id, below, undefined);
+    for (const id of [...this.#clients.keys(), ...this.#sources]) {
+      this.#disconnect(id, below, undefined);
+    }
     const message = told.message ?? this.#closeMessage;
     const event = message === undefined ? told : { ...told, message };
     this.#closing ??= this.closed.then(() => undefined);

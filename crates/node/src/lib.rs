@@ -24,6 +24,7 @@ mod event_samples;
 mod events;
 mod guard;
 mod live;
+mod live_bridges;
 mod live_events;
 mod live_recordings;
 mod live_tokens;

@@ -2,10 +2,11 @@
 
 use napi_derive::napi;
 use sluice_server::stream::{
-    self, Action, AuthorizeRequest, RecordError, RecordingEvent, RecordingEventKind,
-    SourceState as Source, StreamEvent, StreamEventKind,
+    self, Action, AuthorizeRequest, BridgeEvent, BridgeEventKind, RecordError, RecordingEvent,
+    RecordingEventKind, SourceState as Source, StreamEvent, StreamEventKind,
 };
 
+use crate::live_bridges::BridgeEndReason;
 use crate::live_recordings::RecordedFile;
 use crate::live_values::{LiveCodec, LiveEnd};
 use crate::tracks::{milliseconds, number};
@@ -208,6 +209,46 @@ pub enum LiveEvent {
         /// Time it misses.
         lost_ms: f64,
     },
+    /// Other tracks of a room are published from here on.
+    BridgeSource {
+        /// Which stream.
+        key: String,
+        /// Which bridge.
+        bridge: f64,
+        /// Whose picture is shown.
+        video: Option<String>,
+        /// Whose sound is heard.
+        audio: Option<String>,
+    },
+    /// A track of a stream is not shown in a room.
+    BridgeTrackSkipped {
+        /// Which stream.
+        key: String,
+        /// Which bridge.
+        bridge: f64,
+        /// Which track.
+        track: u32,
+        /// Its codec.
+        codec: Option<LiveCodec>,
+    },
+    /// A bridge lost frames because a thread was too slow.
+    BridgeDropped {
+        /// Which stream.
+        key: String,
+        /// Which bridge.
+        bridge: f64,
+        /// How many since the last such event.
+        frames: f64,
+    },
+    /// A bridge is over.
+    BridgeEnded {
+        /// Which stream.
+        key: String,
+        /// Which bridge.
+        bridge: f64,
+        /// Why.
+        reason: BridgeEndReason,
+    },
     /// Transcoding began or ended.
     Transcoding {
         /// Which stream.
@@ -262,7 +303,37 @@ pub(crate) fn live_event(event: stream::LiveEvent) -> Option<LiveEvent> {
         stream::LiveEvent::Authorize(request) => Some(authorize(request)),
         stream::LiveEvent::Stream(event) => of_stream(event),
         stream::LiveEvent::Recording(event) => of_recording(event),
+        stream::LiveEvent::Bridge(event) => of_bridge(&event),
     }
+}
+
+fn of_bridge(event: &BridgeEvent) -> Option<LiveEvent> {
+    let (key, bridge) = (event.key.to_string(), number(event.bridge.raw()));
+    Some(match event.kind {
+        BridgeEventKind::SourceChanged { video, audio } => LiveEvent::BridgeSource {
+            key,
+            bridge,
+            video: video.map(|track| track.to_string()),
+            audio: audio.map(|track| track.to_string()),
+        },
+        BridgeEventKind::TrackSkipped { track, codec } => LiveEvent::BridgeTrackSkipped {
+            key,
+            bridge,
+            track: u32::from(track.number()),
+            codec: LiveCodec::known(codec),
+        },
+        BridgeEventKind::Dropped { frames } => LiveEvent::BridgeDropped {
+            key,
+            bridge,
+            frames: number(frames),
+        },
+        BridgeEventKind::Ended { reason } => LiveEvent::BridgeEnded {
+            key,
+            bridge,
+            reason: reason.into(),
+        },
+        _ => return None,
+    })
 }
 
 fn of_recording(event: RecordingEvent) -> Option<LiveEvent> {

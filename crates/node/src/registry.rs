@@ -62,3 +62,13 @@ impl NativeRegistry {
         settle(env, Ok(self.running.server.close_registry(self.id)), drop)
     }
 }
+
+impl NativeRegistry {
+    pub(crate) fn running(&self) -> &Arc<Running> {
+        &self.running
+    }
+
+    pub(crate) fn room(&self) -> RegistryId {
+        self.id
+    }
+}

@@ -12,6 +12,7 @@ mod addresses;
 mod error;
 mod events;
 mod live;
+mod live_bridges;
 mod live_calls;
 mod live_recordings;
 mod metrics;
@@ -21,6 +22,7 @@ mod record;
 mod rooms;
 mod server;
 mod shard;
+mod shard_number;
 mod sink;
 mod ufrag;
 
@@ -52,9 +54,10 @@ pub mod stream {
     pub use sluice_proto::token::JwtRules;
 
     pub use crate::live::{
-        Access, AuthorizeRequest, ByteFormat, EventsId, LiveBatch, LiveEvent, LiveItem,
-        LiveRequest, LiveResponse, PublishWish, PublisherId, ReaderId, RecordingEvent,
-        RecordingEventKind, RecordingId, StreamInfo, TokenSecret, TrackCoding, TrackInfo,
+        Access, AuthorizeRequest, BridgeEnd, BridgeEvent, BridgeEventKind, BridgeId, ByteFormat,
+        EventsId, LiveBatch, LiveEvent, LiveItem, LiveRequest, LiveResponse, Pick, Picks,
+        PublishWish, PublisherId, ReaderId, RecordingEvent, RecordingEventKind, RecordingId,
+        StreamInfo, TokenSecret, TrackCoding, TrackInfo,
     };
     pub use crate::live_recordings::RecordOptions;
     pub use crate::record::{FsStorage, Keep, RecordError, RecordedFile, Storage, StoredFile};

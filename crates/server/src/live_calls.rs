@@ -12,9 +12,10 @@ use crate::live::{
     PublisherId, ReaderId, StreamInfo, TrackCoding,
 };
 use crate::pending::Pending;
-use crate::rooms::{Rooms, SHARD_BITS};
+use crate::rooms::Rooms;
 use crate::server::Server;
 use crate::shard::Message;
+use crate::shard_number::shard_of;
 
 /// Of the live kernel. A stream lives on one shard, that of its key.
 impl Server {
@@ -33,8 +34,7 @@ impl Server {
 
     /// The verdict on an [`AuthorizeRequest`](crate::stream::AuthorizeRequest).
     pub fn decide(&self, number: u64, verdict: Result<Option<Identity>, Denial>) -> Pending<()> {
-        let shard = usize::try_from(number & ((1 << SHARD_BITS) - 1)).unwrap_or_default();
-        self.live(shard, move |live, _, now| {
+        self.live(shard_of(number), move |live, _, now| {
             live.decide(now, number, verdict);
             Ok(())
         })
@@ -196,7 +196,7 @@ impl Server {
     }
 
     /// A call that is answered at once.
-    fn live<T: Send + 'static>(
+    pub(crate) fn live<T: Send + 'static>(
         &self,
         shard: usize,
         call: impl FnOnce(&mut Live, &mut Rooms, Instant) -> Result<T, ServerError> + Send + 'static,

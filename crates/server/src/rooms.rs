@@ -8,12 +8,13 @@ use sluice_net::timer::Wheel;
 use sluice_sfu::{
     ClientId, ClientOptions, ClientSeed, CloseReason, Datagram, Deadline, DropCause, Output,
     Propagated, Registry, RegistryCounters, RegistryOptions, Route, RouteChange, Router, SfuError,
-    Tapped, Transmit, can_wait,
+    Tapped, TrackId, Transmit, can_wait,
 };
 
 use crate::error::ServerError;
 use crate::events::EventQueue;
 use crate::server::RegistryId;
+use crate::shard_number::on_shard;
 use crate::sink::Event;
 use crate::ufrag;
 
@@ -33,6 +34,8 @@ struct Room {
     touched: bool,
     /// Of a live stream: its events are the live kernel's.
     is_hall: bool,
+    /// How many bridges want to hear of its tracks.
+    bridges: u32,
 }
 
 /// What was received and belonged to nobody, by cause. Absolute since the start.
@@ -62,6 +65,10 @@ pub(crate) struct Rooms {
     pub(crate) events: EventQueue,
     /// What happened in the halls of live streams.
     pub(crate) hall_events: Vec<(RegistryId, Propagated)>,
+    /// Tracks that came and went in rooms with bridges, and the ends of those rooms.
+    pub(crate) bridge_events: Vec<(RegistryId, Propagated)>,
+    /// Rooms whose speaker is another one now.
+    pub(crate) speakers: Vec<RegistryId>,
     /// Packets of tapped tracks, with the room they are from.
     pub(crate) tapped: Vec<(RegistryId, Tapped)>,
     /// Datagrams to send, in the order the drains made them.
@@ -106,6 +113,8 @@ impl Rooms {
             output: Output::default(),
             events: EventQueue::default(),
             hall_events: Vec::new(),
+            bridge_events: Vec::new(),
+            speakers: Vec::new(),
             tapped: Vec::new(),
             transmits: Vec::new(),
             address_changes: Vec::new(),
@@ -128,6 +137,7 @@ impl Rooms {
             registry: Registry::new(now, options),
             touched: false,
             is_hall,
+            bridges: 0,
         };
         let index = place(&mut self.open, room)?;
         self.by_registry.insert(id, index);
@@ -198,7 +208,7 @@ impl Rooms {
 
     /// A new client's names.
     fn enroll(&mut self, room: u32) -> Result<(ClientId, u32), ServerError> {
-        let id = ClientId::new((self.next_id << SHARD_BITS) | u64::from(self.shard));
+        let id = ClientId::new(on_shard(self.next_id, usize::from(self.shard)));
         self.next_id += 1;
         let peer = Peer {
             room,
@@ -256,6 +266,26 @@ impl Rooms {
                 }))
             }
         }
+    }
+
+    /// From now on, or no longer, one more bridge hears of a room's tracks. A room that is gone needs no telling.
+    pub(crate) fn bridge(&mut self, id: RegistryId, bridged: bool) {
+        let index = self.by_registry.get(&id);
+        let room = index.and_then(|index| self.open.get_mut(*index as usize)?.as_mut());
+        if let Some(room) = room {
+            room.bridges = if bridged {
+                room.bridges.saturating_add(1)
+            } else {
+                room.bridges.saturating_sub(1)
+            };
+        }
+    }
+
+    /// A source's track in this room that owes a keyframe, each once.
+    pub(crate) fn take_keyframe_request(&mut self, id: RegistryId) -> Option<TrackId> {
+        let index = *self.by_registry.get(&id)?;
+        let room = self.open.get_mut(index as usize)?.as_mut()?;
+        room.registry.take_keyframe_request()
     }
 
     pub(crate) fn registry(&self, id: RegistryId) -> Result<&Registry, ServerError> {
@@ -403,6 +433,7 @@ impl Rooms {
         let output = &mut self.output;
         let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut room.registry, output)));
         let (id, tick, is_hall) = (room.id, room.registry.next_tick(), room.is_hall);
+        let bridged = room.bridges > 0;
         self.next_tick = self.next_tick.into_iter().chain(tick).min();
         if outcome.is_err() {
             self.room_panics += 1;
@@ -413,11 +444,11 @@ impl Rooms {
                 message,
             });
         }
-        self.take_in(now, id, is_hall);
+        self.take_in(now, id, is_hall, bridged);
         outcome.ok()
     }
 
-    fn take_in(&mut self, now: Instant, registry: RegistryId, is_hall: bool) {
+    fn take_in(&mut self, now: Instant, registry: RegistryId, is_hall: bool, bridged: bool) {
         let mut output = std::mem::take(&mut self.output);
         self.transmits.append(&mut output.transmits);
         for Deadline { token, at, slack } in output.deadlines.drain(..) {
@@ -440,6 +471,14 @@ impl Rooms {
             let events = output.events.drain(..);
             self.hall_events
                 .extend(events.map(|event| (registry, event)));
+        }
+        if bridged {
+            let told = output.events.iter().filter(|event| concerns_bridges(event));
+            self.bridge_events
+                .extend(told.map(|event| (registry, event.clone())));
+        }
+        if output.speaker.take().is_some() {
+            self.speakers.push(registry);
         }
         for event in output.events.drain(..) {
             self.events.push(now, Event::Registry { registry, event });
@@ -467,9 +506,11 @@ impl Rooms {
     }
 }
 
-/// The shard that owns a client, from its id.
-pub(crate) fn shard_of(id: ClientId) -> usize {
-    (id.raw() & ((1 << SHARD_BITS) - 1)) as usize
+fn concerns_bridges(event: &Propagated) -> bool {
+    matches!(
+        event,
+        Propagated::TrackOpen { .. } | Propagated::TrackClose { .. } | Propagated::Close { .. }
+    )
 }
 
 fn place<T>(slots: &mut Vec<Option<T>>, value: T) -> Result<u32, ServerError> {
@@ -485,6 +526,5 @@ fn place<T>(slots: &mut Vec<Option<T>>, value: T) -> Result<u32, ServerError> {
     Ok(key)
 }
 
-pub(crate) const SHARD_BITS: u32 = 8;
 /// Without media for this long a shard may be late by milliseconds.
 const QUIET: Duration = Duration::from_millis(500);

@@ -21,8 +21,9 @@ use crate::metrics::{self, Snapshot};
 use crate::options::ServerOptions;
 use crate::pending::Pending;
 use crate::record::Writer;
-use crate::rooms::{Rooms, SHARD_BITS, shard_of};
+use crate::rooms::Rooms;
 use crate::shard::{Io, MAILBOX, Message, Shard};
+use crate::shard_number::{on_shard, shard_of};
 use crate::sink::EventSink;
 
 /// A room of this server.
@@ -37,7 +38,7 @@ impl RegistryId {
 
     /// The room of a live stream, whose numbers are the shard's own.
     pub(crate) fn of_hall(number: u64, shard: u16) -> Self {
-        Self(HALL | (number << SHARD_BITS) | u64::from(shard))
+        Self(HALL | on_shard(number, usize::from(shard)))
     }
 
     #[cfg(test)]
@@ -45,8 +46,8 @@ impl RegistryId {
         Self(raw)
     }
 
-    fn shard(self) -> usize {
-        (self.0 & ((1 << SHARD_BITS) - 1)) as usize
+    pub(crate) fn shard(self) -> usize {
+        shard_of(self.0)
     }
 }
 
@@ -177,7 +178,7 @@ impl Server {
             .min_by_key(|i| self.0.load.get(*i).map(|load| load.load(Ordering::Relaxed)))
             .unwrap_or(0);
         let number = self.0.next_registry.fetch_add(1, Ordering::Relaxed);
-        let id = RegistryId((number << SHARD_BITS) | shard as u64);
+        let id = RegistryId(on_shard(number, shard));
         let options = RegistryOptions::new(self.candidates());
         self.post(shard, move |rooms, now| {
             rooms.open(now, id, options, false).map(|()| id)
@@ -361,7 +362,7 @@ impl Server {
         + Send
         + 'static,
     ) -> Pending<T> {
-        self.post(shard_of(client), move |rooms, now| {
+        self.post(shard_of(client.raw()), move |rooms, now| {
             rooms.client(now, client, |registry, output| call(registry, now, output))
         })
     }

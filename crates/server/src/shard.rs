@@ -159,7 +159,8 @@ impl Shard {
             sink,
         } = self;
         let mut rooms = Rooms::new(Instant::now(), number);
-        let mut live = Live::new(number, io.addresses.candidates().to_vec());
+        let candidates = io.addresses.candidates().to_vec();
+        let mut live = Live::new(number, candidates, mailboxes.clone());
         let mut neighbours = Neighbours {
             number,
             mailboxes,

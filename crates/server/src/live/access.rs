@@ -10,11 +10,13 @@ use sluice_media::StreamKey;
 use sluice_proto::wish::Ticket;
 
 use super::Live;
+use super::bridge::{CastGrant, ShowWish};
 use super::hls::{HlsWish, refusal, say};
 use super::record::RecordWish;
 use super::script::{PublishReply, ReadWish};
 use super::values::{AuthorizeRequest, LiveEvent};
 use crate::rooms::Rooms;
+use crate::shard_number::on_shard;
 
 /// Who decides what the clients of protocols may do. The application's own calls need nobody's consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +48,10 @@ pub(super) enum Asked {
     Packager(StreamKey),
     /// A recording gets its frames.
     Record(StreamKey, Box<RecordWish>),
+    /// What a room has becomes a stream.
+    Cast(CastGrant),
+    /// A room gets a stream's frames.
+    Show(Box<ShowWish>),
 }
 
 /// A request before the authorizer.
@@ -131,7 +137,7 @@ impl Live {
             Access::Open => Verdict::Allow { identity: None },
             Access::Listener => {
                 self.next_number += 1;
-                let number = (self.next_number << crate::rooms::SHARD_BITS) | u64::from(self.shard);
+                let number = on_shard(self.next_number, usize::from(self.shard));
                 if let Some(waiting) = self.waiting.get_mut(&admission) {
                     waiting.number = Some(number);
                 }
@@ -175,6 +181,10 @@ impl Live {
             (Some(Asked::Record(key, wish)), Grant::Play) => {
                 self.start_recorder(now, admission, &key, *wish);
             }
+            (Some(Asked::Cast(cast)), Grant::Publish(session)) => {
+                self.start_cast(now, session, cast);
+            }
+            (Some(Asked::Show(wish)), Grant::Play) => self.start_show(now, admission, *wish),
             (_, Grant::Publish(session)) => {
                 self.finish(now, session, sluice_live::FinishReason::Disconnected);
             }
@@ -213,6 +223,8 @@ impl Live {
             Asked::Hls(wish) => say(wish.reply, refusal(&error)),
             Asked::Packager(key) => self.close_packager(now, &key),
             Asked::Record(_, wish) => drop(wish.reply.send(Err(error.into()))),
+            Asked::Cast(cast) => self.refuse_cast(cast, error),
+            Asked::Show(wish) => drop(wish.reply.send(Err(error.into()))),
         }
     }
 

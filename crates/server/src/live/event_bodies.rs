@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Live;
 use super::wish::Wish;
 use crate::error::ServerError;
-use crate::rooms::SHARD_BITS;
+use crate::shard_number::{on_shard, shard_of};
 
 /// The content of one response. Its shard is in its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ impl EventsId {
     }
 
     pub(crate) fn shard(self) -> usize {
-        (self.0 & ((1 << SHARD_BITS) - 1)) as usize
+        shard_of(self.0)
     }
 }
 
@@ -60,7 +60,7 @@ impl Live {
     pub(super) fn open_events(&mut self, reader: EventReader) -> EventsId {
         let bodies = &mut self.wish.bodies;
         bodies.last += 1;
-        let id = EventsId((bodies.last << SHARD_BITS) | u64::from(self.shard));
+        let id = EventsId(on_shard(bodies.last, usize::from(self.shard)));
         bodies.ids.insert(reader, id);
         let waiting = None;
         bodies.open.insert(id, Body { reader, waiting });

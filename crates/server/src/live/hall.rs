@@ -136,6 +136,7 @@ impl Live {
         let mut fed = Vec::new();
         for (room, packet) in std::mem::take(&mut rooms.tapped) {
             let Some(key) = self.hall_keys.get(&room) else {
+                self.pick_up(now, rooms, &packet);
                 continue;
             };
             let hall = self.halls.get_mut(key);
@@ -228,7 +229,7 @@ impl Live {
     }
 
     /// Asks whoever publishes for a keyframe, where there is somebody to ask.
-    pub(super) fn request_keyframe(&self, now: Instant, rooms: &mut Rooms, session: SessionId) {
+    pub(super) fn request_keyframe(&mut self, now: Instant, rooms: &mut Rooms, session: SessionId) {
         let hall = self.halls.values().find(|hall| {
             let publisher = hall.publisher.as_ref();
             publisher.is_some_and(|publisher| publisher.session == session)
@@ -236,7 +237,7 @@ impl Live {
         let Some((room, publisher)) =
             hall.and_then(|hall| Some((hall.id, hall.publisher.as_ref()?)))
         else {
-            return;
+            return self.refresh_cast(session);
         };
         for (track, lane) in &publisher.lanes {
             if lane.kind == MediaKind::Video {

@@ -4,6 +4,7 @@
 //! the shard's rooms: a WHIP publisher and a WHEP viewer are clients of the stream's own room, its hall.
 
 mod access;
+mod bridge;
 mod event_bodies;
 mod feed;
 mod gather;
@@ -13,6 +14,7 @@ mod http;
 mod ingest;
 mod offer;
 mod record;
+mod room_writer;
 mod script;
 mod source;
 mod tokens;
@@ -20,6 +22,8 @@ mod values;
 mod wish;
 
 pub use access::Access;
+pub use bridge::{BridgeEnd, BridgeEvent, BridgeEventKind, BridgeId, Pick, Picks};
+pub(crate) use bridge::{CastWish, ShowWish};
 pub use event_bodies::EventsId;
 pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
@@ -41,13 +45,15 @@ use sluice_live::{
     SubscriptionId,
 };
 use sluice_media::StreamKey;
+use sluice_net::mailbox::Mailbox;
 use sluice_sfu::LocalCandidate;
 
 use crate::rooms::Rooms;
 use crate::server::RegistryId;
-use crate::shard::LiveJob;
+use crate::shard::{LiveJob, Message};
 
 use access::Waiting;
+use bridge::Bridges;
 use hall::Hall;
 use hls::{Grant, Packager};
 use record::Recorder;
@@ -80,6 +86,7 @@ pub(crate) struct Live {
     readers: HashMap<SubscriptionId, Consumer>,
     scripts: Scripts,
     wish: Wish,
+    bridges: Bridges,
     /// For whoever listens; the shard takes them.
     pub(crate) events: Vec<LiveEvent>,
 }
@@ -95,10 +102,16 @@ enum Consumer {
     Packager(StreamKey),
     /// A recorder.
     Recorder(RecordingId),
+    /// A room that the stream is shown in.
+    Show(BridgeId),
 }
 
 impl Live {
-    pub(crate) fn new(shard: u16, candidates: Vec<LocalCandidate>) -> Self {
+    pub(crate) fn new(
+        shard: u16,
+        candidates: Vec<LocalCandidate>,
+        mailboxes: Vec<Mailbox<Message>>,
+    ) -> Self {
         let mut engine = Engine::new(EngineOptions::default());
         // The one application that is there without a word; a refusal would be a mistake of ours.
         let registered = engine.register(AppSpec::new(DEFAULT_APP));
@@ -123,6 +136,7 @@ impl Live {
             readers: HashMap::new(),
             scripts: Scripts::default(),
             wish: Wish::default(),
+            bridges: Bridges::new(mailboxes),
             events: Vec::new(),
         }
     }
@@ -135,6 +149,7 @@ impl Live {
             self.wish.next_deadline(),
             self.packagers_due,
             self.recorders_due,
+            self.bridges.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -147,6 +162,7 @@ impl Live {
     pub(crate) fn turn(&mut self, now: Instant, rooms: &mut Rooms) {
         self.take_tapped(now, rooms);
         self.take_hall_events(now, rooms);
+        self.take_bridge_events(now, rooms);
         if self.engine.deadline().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
         }
@@ -154,12 +170,14 @@ impl Live {
         self.packagers_on_time(now, rooms);
         self.recorders_on_time(now, rooms);
         self.wish_on_time(now, rooms);
+        self.bridges_on_time(now, rooms);
         // What one output causes may cause others; the bound is against a loop of our own making.
         for _ in 0..MAX_OUTPUTS {
-            let Some(output) = self.engine.poll_output() else {
-                break;
-            };
-            self.on_output(now, rooms, output);
+            match self.engine.poll_output() {
+                Some(output) => self.on_output(now, rooms, output),
+                None if self.cross(now, rooms) => {}
+                None => break,
+            }
         }
         self.tell_viewers();
         self.take_wish_outputs(now, rooms);
@@ -174,7 +192,10 @@ impl Live {
             } => self.authorize(now, admission, action, *request),
             Output::Admitted { admission, grant } => self.admitted(now, rooms, admission, grant),
             Output::Refused { admission, error } => self.refused(now, rooms, admission, error),
-            Output::SessionEnded { session, .. } => self.session_ended(now, rooms, session),
+            Output::SessionEnded { session, reason } => {
+                self.session_ended(now, rooms, session);
+                self.cast_ended(session, reason);
+            }
             Output::RequestKeyframe(session) => self.request_keyframe(now, rooms, session),
             Output::Event(event) => {
                 self.on_stream_event(now, rooms, &event);
@@ -187,7 +208,9 @@ impl Live {
                 }
                 Some(Consumer::Hall(key)) => {
                     let key = key.clone();
-                    self.feed_hall(now, rooms, &key, subscription);
+                    if guarded(|| self.feed_hall(now, rooms, &key, subscription)).is_none() {
+                        self.close_hall_source(now, rooms, &key, "its frames cannot be sent");
+                    }
                 }
                 Some(Consumer::Packager(key)) => {
                     let key = key.clone();
@@ -198,6 +221,10 @@ impl Live {
                 Some(Consumer::Recorder(id)) => {
                     let id = *id;
                     guarded(|| self.feed_recorder(now, id, subscription));
+                }
+                Some(Consumer::Show(id)) => {
+                    let id = *id;
+                    self.feed_show(now, id, subscription);
                 }
                 None => {}
             },

@@ -17,7 +17,8 @@ use super::values::{LiveEvent, RecordingEvent, RecordingEventKind};
 use super::{Consumer, Live};
 use crate::error::ServerError;
 use crate::record::{Begin, RecordError, RecordedFile, Tape, Told};
-use crate::rooms::{Rooms, SHARD_BITS};
+use crate::rooms::Rooms;
+use crate::shard_number::{on_shard, shard_of};
 
 /// A recording of this server. Its shard is in its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +26,7 @@ pub struct RecordingId(u64);
 
 impl RecordingId {
     pub(crate) fn new(number: u64, shard: usize) -> Self {
-        Self((number << SHARD_BITS) | shard as u64)
+        Self(on_shard(number, shard))
     }
 
     /// A number unique in the server, for maps on the other side of a language border.
@@ -40,7 +41,7 @@ impl RecordingId {
 
     /// The shard its stream is at home on.
     pub(crate) fn shard(self) -> usize {
-        (self.0 & ((1 << SHARD_BITS) - 1)) as usize
+        shard_of(self.0)
     }
 }
 

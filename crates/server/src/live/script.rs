@@ -17,7 +17,8 @@ use super::access::Asked;
 use super::feed::{ByteFormat, Feed, Unit};
 use super::{Consumer, Live};
 use crate::error::ServerError;
-use crate::rooms::{Rooms, SHARD_BITS};
+use crate::rooms::Rooms;
+use crate::shard_number::{on_shard, shard_of};
 
 /// A publisher in this process. Its shard is in its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,14 +31,14 @@ pub struct ReaderId(u64);
 impl PublisherId {
     /// The shard its stream is at home on.
     pub(crate) fn shard(self) -> usize {
-        (self.0 & ((1 << SHARD_BITS) - 1)) as usize
+        shard_of(self.0)
     }
 }
 
 impl ReaderId {
     /// The shard its stream is at home on.
     pub(crate) fn shard(self) -> usize {
-        (self.0 & ((1 << SHARD_BITS) - 1)) as usize
+        shard_of(self.0)
     }
 }
 
@@ -168,7 +169,7 @@ impl Scripts {
 
     fn number(&mut self, shard: u16) -> u64 {
         self.next += 1;
-        (self.next << SHARD_BITS) | u64::from(shard)
+        on_shard(self.next, usize::from(shard))
     }
 }
 

@@ -9,6 +9,7 @@ use sluice_live::{
 };
 use sluice_media::{CodecConfig, StreamKey, TrackId};
 
+use super::bridge::BridgeEvent;
 use super::record::RecordingId;
 use crate::record::{RecordError, RecordedFile};
 
@@ -21,6 +22,8 @@ pub enum LiveEvent {
     Stream(StreamEvent),
     /// Something happened to a recording.
     Recording(RecordingEvent),
+    /// Something happened between a room and a stream.
+    Bridge(BridgeEvent),
 }
 
 /// Something that happened to a recording.
