@@ -67,7 +67,8 @@ fn a_viewer_of_a_source_starts_at_once_and_nobody_is_asked() {
 fn a_source_without_a_start_is_asked_once() {
     let mut world = World::new(3);
     let mut source = Source::open(&mut world, Format::Vp8(1));
-    source.run_for(&mut world, s(5));
+    // Its keyframe is older than what is kept.
+    source.run_for(&mut world, s(15));
     viewer(&mut world);
     viewer(&mut world);
     source.run_for(&mut world, s(1));
@@ -77,6 +78,86 @@ fn a_source_without_a_start_is_asked_once() {
     });
     assert_eq!((first, second), (Some(source.track), None));
     clean(world);
+}
+
+#[test]
+fn a_source_in_an_ordinary_room_begins_with_a_picture_too() {
+    let mut world = World::new(6);
+    let mut source = Source::open(&mut world, Format::H264);
+    source.run_for(&mut world, s(8));
+    let late = viewer(&mut world);
+    let joined = world.now;
+    while world.peers[late].browser.frames() == 0 {
+        assert!(world.now - joined < s(1), "nobody could be asked");
+        source.run_for(&mut world, FRAME);
+    }
+    let first = world.peers[late].browser.arrivals[0].stamp.unwrap();
+    assert!(first.keyframe && first.index == 0, "{first:?}");
+    clean(world);
+}
+
+#[test]
+fn a_source_is_not_tapped() {
+    let mut world = World::new(7);
+    let source = Source::open(&mut world, Format::Vp8(1));
+    let tapped = world.with_registry(|r, _, _| r.tap(source.track, true));
+    assert_eq!(tapped, Err(SfuError::Role));
+    let published = world.with_registry(|r, _, _| r.published().count());
+    assert_eq!(published, 0, "it is nobody's camera");
+    clean(world);
+}
+
+#[test]
+fn the_best_layer_that_flows_is_found() {
+    let mut world = World::new(8);
+    let peer = world.join(
+        ClientOptions::default(),
+        Profile::default(),
+        Profile::default(),
+    );
+    let rids = ["q", "h", "f"];
+    world.peers[peer]
+        .browser
+        .add_track(Format::Vp8(1), &rids, 30);
+    world.negotiate(peer);
+    assert!(world.run_until(s(5), |w| w.published(peer).len() == 1));
+    world.run_for(s(1));
+    let track = world.published(peer)[0];
+    let now = world.now;
+    let best = world.with_registry(|r, _, _| r.best_layer(now, track));
+    assert_eq!(best, Some(2));
+    clean(world);
+}
+
+#[test]
+fn a_room_that_is_followed_elects_who_makes_sound_and_forgets_who_left() {
+    let mut world = World::new(9);
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let (up, down) = (Profile::default(), Profile::default());
+        let peer = world.join(ClientOptions::default(), up, down);
+        world.negotiate(peer);
+        peers.push(peer);
+    }
+    let now = world.now;
+    world.with_registry(|r, _, _| r.follow_speaker(now, true));
+    world.run_for(s(2));
+    assert_eq!(world.with_registry(|r, _, _| r.speaker()), None);
+    let speaker = peers[1];
+    world.peers[speaker]
+        .browser
+        .add_track(Format::Opus, &[], 50);
+    world.negotiate(speaker);
+    let id = world.peers[speaker].id;
+    let elected = |w: &mut World| w.with_registry(|r, _, _| r.speaker()) == Some(id);
+    assert!(world.run_until(s(5), elected));
+    world
+        .with_registry(|r, now, out| {
+            let reason = sluice_sfu::CloseReason::Peer;
+            r.close_client(now, id, reason, out)
+        })
+        .unwrap();
+    assert_eq!(world.with_registry(|r, _, _| r.speaker()), None);
 }
 
 #[test]

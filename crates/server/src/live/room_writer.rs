@@ -191,3 +191,30 @@ const ORIGIN: i64 = 1 << 40;
 const MICROS: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 /// The kernel tells of a jump by half of this.
 const FAR_MICROS: i64 = Duration::from_secs(10).as_micros() as i64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn times_of_the_next_publisher_go_on_where_those_before_ended() {
+        let (now, mut clock) = (Instant::now(), Clock::default()); // an arbitrary origin, read once
+        assert_eq!(clock.place(now, 500 * SECOND), Some(500 * SECOND));
+        clock.restarts = true;
+        let later = now + Duration::from_secs(3);
+        assert_eq!(clock.place(later, 0), Some(503 * SECOND));
+        assert_eq!(clock.place(later, SECOND), Some(504 * SECOND));
+    }
+
+    #[test]
+    fn what_is_left_of_the_times_before_is_late() {
+        let (now, mut clock) = (Instant::now(), Clock::default()); // an arbitrary origin, read once
+        clock.place(now, 500 * SECOND);
+        clock.restarts = true;
+        clock.place(now, 0);
+        assert_eq!(clock.place(now, 500 * SECOND), None);
+        assert_eq!(clock.place(now, SECOND), Some(501 * SECOND));
+    }
+}

@@ -62,8 +62,12 @@ impl Live {
             return;
         }
         self.bridges.casts.insert(id, Cast { session });
+        let home = usize::from(self.shard);
         self.send_across(id.shard(), move |live, rooms, now| {
-            live.begin_pickup(now, rooms, id);
+            if !live.begin_pickup(now, rooms, id) {
+                // The room was closed meanwhile.
+                live.send_across(home, move |live, _, now| live.close_cast(now, id, None));
+            }
         });
     }
 

@@ -55,7 +55,9 @@ impl Crossing {
     }
 
     pub(super) fn restart(&mut self) {
-        self.items.push(Item::Restart);
+        if !matches!(self.items.last(), Some(Item::Restart)) {
+            self.items.push(Item::Restart);
+        }
     }
 
     /// Takes a frame along; false when it cannot, and a keyframe is needed to go on.

@@ -214,3 +214,6 @@ const MAX_BRIDGES: usize = 1000;
 /// A neighbour that is too busy to take a message is left alone for so long.
 const RETRY: Duration = Duration::from_millis(5);
 const TICK: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

@@ -172,15 +172,16 @@ impl Live {
         Ok(())
     }
 
-    /// The stream is ours: it begins.
-    pub(super) fn begin_pickup(&mut self, now: Instant, rooms: &mut Rooms, id: BridgeId) {
+    /// The stream is ours: it begins. False: it has ended before.
+    pub(super) fn begin_pickup(&mut self, now: Instant, rooms: &mut Rooms, id: BridgeId) -> bool {
         let Some(pickup) = self.bridges.pickups.get_mut(&id) else {
-            return;
+            return false;
         };
         pickup.granted = true;
         let room = pickup.room;
         self.follow_speaker(now, rooms, room);
         self.aim(now, rooms, id);
+        true
     }
 
     /// A packet of a room's track.
