@@ -149,8 +149,7 @@ fn a_room_that_is_followed_elects_who_makes_sound_and_forgets_who_left() {
         .add_track(Format::Opus, &[], 50);
     world.negotiate(speaker);
     let id = world.peers[speaker].id;
-    let elected = |w: &mut World| w.with_registry(|r, _, _| r.speaker()) == Some(id);
-    assert!(world.run_until(s(5), elected));
+    assert!(world.run_until(s(5), |w| w.registry.speaker() == Some(id)));
     world
         .with_registry(|r, now, out| {
             let reason = sluice_sfu::CloseReason::Peer;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use sluice_media::{Codec, CodecConfig, Frame, Timestamp, TrackId};
@@ -190,10 +190,12 @@ const OVERHEAD: usize = 12 + 24 + 16 + 2;
 const ORIGIN: i64 = 1 << 40;
 const MICROS: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
 /// The kernel tells of a jump by half of this.
-const FAR_MICROS: i64 = Duration::from_secs(10).as_micros() as i64;
+const FAR_MICROS: i64 = 10_000_000;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SECOND: i64 = 1_000_000;

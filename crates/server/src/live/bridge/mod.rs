@@ -153,8 +153,8 @@ impl Live {
             }
         }
         kept.append(&mut self.bridges.outbox);
-        let waits = !was_here && !(kept.is_empty() && self.bridges.loaded.is_empty());
-        self.bridges.retry_at = waits.then(|| now + RETRY);
+        let is_done = kept.is_empty() && self.bridges.loaded.is_empty();
+        self.bridges.retry_at = (!is_done).then(|| now + RETRY);
         self.bridges.outbox = kept;
         was_here
     }

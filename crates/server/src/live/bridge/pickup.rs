@@ -242,7 +242,7 @@ impl Live {
     }
 
     /// The stream's readers need a keyframe.
-    pub(super) fn refresh_pickup(&mut self, now: Instant, rooms: &mut Rooms, id: BridgeId) {
+    pub(super) fn refresh_pickup(&self, now: Instant, rooms: &mut Rooms, id: BridgeId) {
         if let Some(pickup) = self.bridges.pickups.get(&id)
             && let Some(reader) = pickup.splice.current(MediaKind::Video)
         {
