@@ -531,8 +531,11 @@ impl Browser {
                     let first = packet.sequence - u64::from(packet.stamp.packet);
                     sources.insert(*stream.ssrc(), (layer.encoder.id, first));
                     made.entry(layer.encoder.id).or_default().push(packet.stamp);
+                    // str0m writes the one only with the other.
+                    let is_sound = track.format == Format::Opus;
                     let extensions = ExtensionValues {
-                        audio_level: (track.format == Format::Opus).then_some(-30),
+                        audio_level: is_sound.then_some(-30),
+                        voice_activity: is_sound.then_some(true),
                         ..ExtensionValues::default()
                     };
                     let seq = SeqNo::from(packet.sequence);
