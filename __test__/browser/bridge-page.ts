@@ -45,6 +45,8 @@ export interface Scene {
   readonly colour: 'red' | 'blue';
   readonly loud: boolean;
   readonly codec?: 'VP8' | 'H264';
+  /** 640x360 in two layers, `h` and `f`. */
+  readonly simulcast?: boolean;
 }
 
 /** What a page has on it. */
@@ -196,17 +198,38 @@ async function post(url: string, offer: string): Promise<string> {
   }
 }
 
-async function send({ colour, loud, codec = 'VP8' }: Scene): Promise<void> {
+/** Stops sending the better layer. */
+export function giveUpTheBest({ page }: Guest): Promise<void> {
+  return page.evaluate(async () => {
+    const { stage } = globalThis as unknown as { stage: Stage };
+    const sender = stage.pc.getSenders().find(({ track }) => track?.kind === 'video')!;
+    const parameters = sender.getParameters();
+    parameters.encodings.find(({ rid }) => rid === 'f')!.active = false;
+    await sender.setParameters(parameters);
+  });
+}
+
+/** Waits until a page's picture has this width. */
+export async function hasWidth(page: Page, width: number): Promise<void> {
+  await page.waitForFunction(
+    (width) => document.querySelector('video')?.videoWidth === width,
+    width,
+    { timeout: 20_000, polling: 50 },
+  );
+}
+
+async function send({ colour, loud, codec = 'VP8', simulcast = false }: Scene): Promise<void> {
   const { accept } = globalThis as unknown as { accept: (sdp: string) => Promise<string> };
   const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 180 });
+  if (simulcast) Object.assign(canvas, { width: 640, height: 360 });
   document.body.append(canvas);
   const context = canvas.getContext('2d')!;
   let n = 0;
   const draw = (): void => {
     context.fillStyle = colour;
-    context.fillRect(0, 0, 320, 180);
+    context.fillRect(0, 0, canvas.width, canvas.height);
     context.fillStyle = 'white';
-    context.fillRect((n += 4) % 320, 120, 20, 60);
+    context.fillRect((n += 4) % canvas.width, canvas.height * 0.7, 20, canvas.height * 0.3);
   };
   draw();
   setInterval(draw, 40);
@@ -220,7 +243,12 @@ async function send({ colour, loud, codec = 'VP8' }: Scene): Promise<void> {
   const [sound] = output.stream.getAudioTracks();
   const [picture] = canvas.captureStream(25).getVideoTracks();
   pc.addTransceiver(sound!, { direction: 'sendonly' });
-  const transceiver = pc.addTransceiver(picture!, { direction: 'sendonly' });
+  const transceiver = pc.addTransceiver(picture!, {
+    direction: 'sendonly',
+    ...(simulcast && {
+      sendEncodings: [{ rid: 'h', scaleResolutionDownBy: 2 }, { rid: 'f' }],
+    }),
+  });
   const { codecs } = RTCRtpSender.getCapabilities('video')!;
   transceiver.setCodecPreferences(
     codecs.filter(({ mimeType }) => [`video/${codec}`, 'video/rtx'].includes(mimeType)),

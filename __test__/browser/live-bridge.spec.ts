@@ -10,6 +10,8 @@ import type { PublishedTrack, Registry, TrackId } from 'sluice';
 import { announce, picture, sound } from '../live-media.js';
 import {
   attend,
+  giveUpTheBest,
+  hasWidth,
   hls,
   perform,
   played,
@@ -69,7 +71,10 @@ for (const [codec, key] of [
       audio: 'activeSpeaker',
     });
     const seen: (TrackId | undefined)[] = [];
-    publisher.on('sourceChanged', ({ video }) => seen.push(video));
+    publisher.on('sourceChanged', ({ video, audio }) => {
+      t.log({ video, audio });
+      if (video !== seen.at(-1)) seen.push(video);
+    });
     const viewer = await whep(browser, t.context, key);
     await shows(viewer, 'red');
     const player = codec === 'H264' ? await hls(browser, t.context, key) : undefined;
@@ -137,6 +142,27 @@ inChromium('named tracks are a stream, and others when the application says so',
       t.is(await publisher.ended, 'trackClosed');
     }
   }
+});
+
+inChromium('of a track with simulcast the best layer that flows is the stream', async (t) => {
+  const { server } = t.context;
+  const registry = server.registry('room');
+  const red = await perform(browser, t.context, registry, {
+    colour: 'red',
+    loud: true,
+    simulcast: true,
+  });
+  const publisher = await server.live.publishFrom(registry, keys[0], {
+    video: await trackOfSoon(registry, red),
+    audio: 'activeSpeaker',
+  });
+  const viewer = await whep(browser, t.context, keys[0]);
+  await hasWidth(viewer, 640);
+  await giveUpTheBest(red);
+  await hasWidth(viewer, 320);
+  await shows(viewer, 'red');
+  await publisher.stop();
+  t.is(await publisher.ended, 'stopped');
 });
 
 inChromium('a stream is shown in a room, whoever publishes it', async (t) => {

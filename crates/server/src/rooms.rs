@@ -67,6 +67,8 @@ pub(crate) struct Rooms {
     pub(crate) hall_events: Vec<(RegistryId, Propagated)>,
     /// Tracks that came and went in rooms with bridges, and the ends of those rooms.
     pub(crate) bridge_events: Vec<(RegistryId, Propagated)>,
+    /// Tracks of sources that owe somebody in their room a keyframe, each once.
+    pub(crate) keyframe_requests: Vec<(RegistryId, TrackId)>,
     /// Rooms whose speaker is another one now.
     pub(crate) speakers: Vec<RegistryId>,
     /// Packets of tapped tracks, with the room they are from.
@@ -114,6 +116,7 @@ impl Rooms {
             events: EventQueue::default(),
             hall_events: Vec::new(),
             bridge_events: Vec::new(),
+            keyframe_requests: Vec::new(),
             speakers: Vec::new(),
             tapped: Vec::new(),
             transmits: Vec::new(),
@@ -281,13 +284,6 @@ impl Rooms {
         }
     }
 
-    /// A source's track in this room that owes a keyframe, each once.
-    pub(crate) fn take_keyframe_request(&mut self, id: RegistryId) -> Option<TrackId> {
-        let index = *self.by_registry.get(&id)?;
-        let room = self.open.get_mut(index as usize)?.as_mut()?;
-        room.registry.take_keyframe_request()
-    }
-
     pub(crate) fn registry(&self, id: RegistryId) -> Result<&Registry, ServerError> {
         let index = *self.by_registry.get(&id).ok_or(ServerError::Closed)?;
         let room = self.open.get(index as usize).and_then(Option::as_ref);
@@ -434,6 +430,9 @@ impl Rooms {
         let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut room.registry, output)));
         let (id, tick, is_hall) = (room.id, room.registry.next_tick(), room.is_hall);
         let bridged = room.bridges > 0;
+        while let Some(track) = room.registry.take_keyframe_request() {
+            self.keyframe_requests.push((id, track));
+        }
         self.next_tick = self.next_tick.into_iter().chain(tick).min();
         if outcome.is_err() {
             self.room_panics += 1;

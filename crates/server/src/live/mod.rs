@@ -163,6 +163,7 @@ impl Live {
         self.take_tapped(now, rooms);
         self.take_hall_events(now, rooms);
         self.take_bridge_events(now, rooms);
+        self.sources_ask(now, rooms);
         if self.engine.deadline().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
         }

@@ -82,6 +82,21 @@ impl Live {
         }
     }
 
+    /// Passes on that somebody in a room needs a keyframe of what a source sends there.
+    pub(super) fn sources_ask(&mut self, now: Instant, rooms: &mut Rooms) {
+        for (room, track) in std::mem::take(&mut rooms.keyframe_requests) {
+            let Some(key) = self.hall_keys.get(&room) else {
+                self.refresh_screen(track.client());
+                continue;
+            };
+            let hall = self.halls.get(key);
+            let source = hall.and_then(|hall| hall.source.as_ref());
+            if let Some(subscription) = source.and_then(|source| source.subscription) {
+                self.engine.request_keyframe(now, subscription);
+            }
+        }
+    }
+
     /// Brings the hall up to date with the stream.
     pub(super) fn feed_hall(
         &mut self,

@@ -161,7 +161,6 @@ impl Live {
 
     /// Does what is due by time alone.
     pub(super) fn bridges_on_time(&mut self, now: Instant, rooms: &mut Rooms) {
-        self.screens_ask(rooms);
         self.pickups_on_time(now, rooms);
         if self.bridges.tick_at.is_some_and(|at| at > now) {
             return;

@@ -69,6 +69,8 @@ pub(super) struct Pickup {
     /// The stream is ours.
     granted: bool,
     splice: Splice,
+    /// When a layer was last chosen in place of another.
+    layer_at: Instant,
     crossing: Crossing,
 }
 
@@ -144,6 +146,7 @@ impl Live {
             picks,
             granted: false,
             splice: Splice::new(),
+            layer_at: now,
             crossing: Crossing::default(),
         };
         self.bridges.pickups.insert(id, pickup);
@@ -216,7 +219,7 @@ impl Live {
         }
     }
 
-    /// Asks again for keyframes that have not come, and leaves layers that have fallen silent.
+    /// Asks again for keyframes that have not come, leaves layers that have fallen silent and turns to better ones.
     pub(super) fn tick_pickups(&mut self, now: Instant, rooms: &mut Rooms) {
         let all: Vec<BridgeId> = self.bridges.pickups.keys().copied().collect();
         for id in all {
@@ -229,14 +232,19 @@ impl Live {
                 refresh(now, rooms, pickup.room, reader.track, reader.layer);
             }
             let newest = splice.next(video).or(splice.current(video));
-            let silent = newest.filter(|reader| now > reader.heard + SILENCE);
-            let Some((track, layer)) = silent.map(|reader| (reader.track, reader.layer)) else {
+            let Some(reader) = newest.filter(|reader| {
+                now > reader.heard + SILENCE || now >= pickup.layer_at + BETTER_AFTER
+            }) else {
                 continue;
             };
+            let (track, layer) = (reader.track, reader.layer);
             let best = rooms.registry(pickup.room).ok();
             let best = best.and_then(|registry| registry.best_layer(now, track));
             if let Some(best) = best.filter(|best| *best != layer) {
                 self.tune(now, rooms, id, video, Some((track, best)));
+                if let Some(pickup) = self.bridges.pickups.get_mut(&id) {
+                    pickup.layer_at = now;
+                }
             }
         }
     }
@@ -455,3 +463,5 @@ fn refresh(now: Instant, rooms: &mut Rooms, room: RegistryId, track: RoomTrack, 
 const KINDS: [MediaKind; 2] = [MediaKind::Video, MediaKind::Audio];
 /// A layer without packets for so long has been given up by its publisher.
 const SILENCE: Duration = Duration::from_millis(750);
+/// A better layer that comes and goes is not run after: each time costs a keyframe.
+const BETTER_AFTER: Duration = Duration::from_secs(5);

@@ -137,20 +137,12 @@ impl Live {
         }
     }
 
-    /// Passes on that viewers need a keyframe.
-    pub(super) fn screens_ask(&mut self, rooms: &mut Rooms) {
-        let mut asked = Vec::new();
-        for screen in self.bridges.screens.values() {
-            while let Some(track) = rooms.take_keyframe_request(screen.room) {
-                asked.push(track.client());
-            }
-        }
-        for client in asked {
-            let mut screens = self.bridges.screens.iter();
-            let asked = screens.find(|(_, screen)| screen.writer.client() == client);
-            if let Some((id, _)) = asked.map(|(id, screen)| (*id, screen)) {
-                self.send_across(id.shard(), move |live, _, now| live.refresh_show(now, id));
-            }
+    /// Somebody in the room needs a keyframe of what is shown.
+    pub(in crate::live) fn refresh_screen(&mut self, client: ClientId) {
+        let mut screens = self.bridges.screens.iter();
+        let asked = screens.find(|(_, screen)| screen.writer.client() == client);
+        if let Some(id) = asked.map(|(id, _)| *id) {
+            self.send_across(id.shard(), move |live, _, now| live.refresh_show(now, id));
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Spliced {
     Lost(RoomTrack, u8),
     /// The track is no longer read.
     Released(RoomTrack),
-    /// Another track is seen or heard from here on.
+    /// Another track, or none, is seen or heard from here on.
     Cut,
 }
 
@@ -114,7 +114,11 @@ impl Splice {
         let mut released: Vec<Reader> = channel.next.take().into_iter().collect();
         let mut opened = false;
         match aim {
-            None => released.extend(channel.current.take()),
+            None => {
+                let current = channel.current.take();
+                out.extend(current.iter().map(|_| Spliced::Cut));
+                released.extend(current);
+            }
             Some(_) if channel.current.as_ref().is_some_and(is_aim) => {}
             Some((track, layer)) => {
                 channel.next = Some(Reader {
