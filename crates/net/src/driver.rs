@@ -13,7 +13,8 @@ pub struct Driver {
     poll: Poll,
     events: Events,
     waker: Waker,
-    udp_sockets: usize,
+    /// One bit for each id that is taken.
+    udp_sockets: u128,
     tcp: Vec<TcpReady>,
 }
 
@@ -44,17 +45,27 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::QuotaExceeded`] past 64 sockets, or the operating system's refusal.
+    /// [`io::ErrorKind::QuotaExceeded`] past 128 sockets, or the operating system's refusal.
     pub fn register_udp(&mut self, socket: &mut UdpSocket) -> io::Result<UdpId> {
-        let id = UdpId(self.udp_sockets);
+        let id = UdpId(self.udp_sockets.trailing_ones() as usize);
         if id.0 >= MAX_UDP_SOCKETS {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         self.poll
             .registry()
             .register(socket.source(), Token(UDP + id.0), Interest::READABLE)?;
-        self.udp_sockets += 1;
+        self.udp_sockets |= 1 << id.0;
         Ok(id)
+    }
+
+    /// Waits for `socket` no longer; its id goes to another.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's refusal; the id is free all the same.
+    pub fn deregister_udp(&mut self, socket: &mut UdpSocket, id: UdpId) -> io::Result<()> {
+        self.udp_sockets &= !(1 << id.0);
+        self.poll.registry().deregister(socket.source())
     }
 
     /// Sleeps until something is ready, the waker is used or `timeout` is over; `None` is for ever.
@@ -115,7 +126,7 @@ pub struct Ready {
     pub woken: bool,
     /// TCP sockets are ready: call [`TcpPeers::handle_ready`](crate::tcp::TcpPeers::handle_ready).
     pub tcp: bool,
-    udp: u64,
+    udp: u128,
 }
 
 impl Ready {
@@ -144,7 +155,7 @@ pub(crate) struct TcpReady {
 const WAKER: Token = Token(0);
 const UDP: usize = 1;
 /// One bit each in [`Ready`].
-const MAX_UDP_SOCKETS: usize = 64;
+const MAX_UDP_SOCKETS: usize = 128;
 /// First token of listeners and connections.
 pub(crate) const TCP: usize = UDP + MAX_UDP_SOCKETS;
 /// More than this many ready sockets are told by the next wait.
@@ -181,6 +192,27 @@ mod tests {
         assert_eq!(sockets[1].recv(&mut RecvBatch::new()).unwrap(), 1);
         let quiet = driver.wait(Some(Duration::from_millis(1))).unwrap();
         assert_eq!(quiet, Ready::default());
+    }
+
+    #[test]
+    fn id_of_a_socket_that_has_left_goes_to_another() {
+        let mut driver = Driver::new().unwrap();
+        let mut sockets: Vec<_> = (0..128).map(|_| loopback()).collect();
+        let ids: Vec<_> = sockets
+            .iter_mut()
+            .map(|socket| driver.register_udp(socket).unwrap())
+            .collect();
+        let mut late = loopback();
+        assert!(driver.register_udp(&mut late).is_err(), "all are taken");
+        driver.deregister_udp(&mut sockets[5], ids[5]).unwrap();
+        assert_eq!(driver.register_udp(&mut late).unwrap(), ids[5]);
+        let mut queue = SendQueue::new();
+        queue.push(late.local_addr(), vec![1]);
+        queue.push(sockets[5].local_addr(), vec![1]);
+        queue.flush(&sockets[0]);
+        let ready = driver.wait(Some(Duration::from_secs(5))).unwrap();
+        assert!(ready.udp(ids[5]) && !ready.udp(ids[0]));
+        assert_eq!(late.recv(&mut RecvBatch::new()).unwrap(), 1);
     }
 
     #[test]
