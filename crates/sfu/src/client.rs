@@ -159,6 +159,7 @@ impl Client {
                 creds: &self.creds,
                 candidates: &self.candidates,
                 estimate: feedback && self.options.role != Role::Publish,
+                calling: self.options.calling.as_ref(),
             };
             let engine = Engine::new(now, &setup).map_err(|e| SfuError::SdpFatal(e.text()))?;
             self.engine = Some(Box::new(engine));
@@ -239,6 +240,17 @@ impl Client {
         wanted
             .min(usize::from(cap))
             .saturating_sub(self.slots_of(kind))
+    }
+
+    /// The m-lines on which the peer is still to be asked to send.
+    pub(crate) fn unasked(&self) -> Vec<MediaKind> {
+        let calling = self.options.calling.as_ref();
+        let wanted = calling.map_or(&[][..], |calling| &calling.receive);
+        if self.lines.is_empty() {
+            wanted.to_vec()
+        } else {
+            Vec::new()
+        }
     }
 
     pub(crate) fn dtls_state(&self) -> DtlsState {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use sluice_media::Codec;
 use str0m::bwe::Bitrate;
 use str0m::media::{Mid, Rid};
 use str0m::net::{Protocol, Receive, TcpType};
@@ -11,7 +12,7 @@ use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Reason, Rtc};
 
 use crate::crypto::{self, AgreedProfile};
-use crate::options::{LocalCandidate, Transport};
+use crate::options::{Calling, LocalCandidate, Transport};
 use crate::propagated::{CloseReason, SrtpProfile};
 
 /// A datagram as it came in.
@@ -49,6 +50,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) candidates: &'a [LocalCandidate],
     /// Whether somebody reads a send-side estimate. Without, the pacer never holds anything back.
     pub(crate) estimate: bool,
+    /// Set when we call the peer.
+    pub(crate) calling: Option<&'a Calling>,
 }
 
 /// Why [`Engine::step`] stopped.
@@ -109,20 +112,25 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(now: Instant, setup: &Setup<'_>) -> Result<Self, Failure> {
+        let offers = |codec| {
+            setup
+                .calling
+                .is_none_or(|calling| calling.codecs.contains(&codec))
+        };
         let mut config = Rtc::builder()
             .set_rtp_mode(true)
-            .set_ice_lite(true)
+            .set_ice_lite(setup.calling.is_none())
             .set_crypto_provider(crypto::provider())
             .set_local_ice_credentials(setup.creds.clone())
             .set_stats_interval(Some(STATS_INTERVAL))
             .set_send_buffer_audio(AUDIO_RTX_PACKETS)
             .set_send_buffer_video(VIDEO_RTX_PACKETS)
             .clear_codecs()
-            .enable_opus(true, false)
-            .enable_vp8(true)
-            .enable_h264(true)
-            .enable_vp9(true)
-            .enable_av1(true);
+            .enable_opus(offers(Codec::Opus), false)
+            .enable_vp8(offers(Codec::Vp8))
+            .enable_h264(offers(Codec::H264))
+            .enable_vp9(offers(Codec::Vp9))
+            .enable_av1(offers(Codec::Av1));
         if let Some(certificate) = crypto::certificate() {
             config = config.set_dtls_cert(certificate);
         }
@@ -233,6 +241,11 @@ impl Engine {
         Ok(Step::More)
     }
 
+    /// The peer gives no feedback after all: nothing corrects the estimate, so nothing is held back by it.
+    pub(crate) fn drop_estimate(&mut self) {
+        self.rtc.bwe().reset(Bitrate::bps(NO_ESTIMATE));
+    }
+
     /// The SSRC's stream, if str0m knows it by now.
     pub(crate) fn stream_names(&mut self, ssrc: Ssrc) -> Option<(Mid, Option<Rid>)> {
         let mut api = self.rtc.direct_api();
@@ -337,5 +350,7 @@ const QUIET: Duration = Duration::from_millis(500);
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// Where the estimate starts. Probing corrects it within the first second.
 const INITIAL_ESTIMATE: u64 = 1_500_000;
+/// More than one peer is ever sent.
+const NO_ESTIMATE: u64 = 1_000_000_000;
 pub(crate) const VIDEO_RTX_PACKETS: usize = 256;
 const AUDIO_RTX_PACKETS: usize = 16;

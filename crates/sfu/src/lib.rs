@@ -41,7 +41,7 @@ pub use engine::{Datagram, Transmit};
 pub use error::SfuError;
 pub use id::{ClientId, InvalidId, TrackId};
 pub use options::{
-    ClientOptions, LocalCandidate, PreferredLayers, RegistryOptions, Replay, Role,
+    Calling, ClientOptions, LocalCandidate, PreferredLayers, RegistryOptions, Replay, Role,
     SubscribeOptions, Transport,
 };
 pub use output::{Deadline, Output, RouteChange};

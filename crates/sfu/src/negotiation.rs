@@ -60,7 +60,10 @@ impl Negotiation {
 
 impl Client {
     pub(crate) fn accept_offer(&mut self, now: Instant, text: &str) -> Result<String, SfuError> {
-        let text = sdp::checked(text)?;
+        let mut text = sdp::checked(text)?;
+        if self.options.calling.is_some() {
+            text = sdp::few_candidates(&text).into();
+        }
         let offer = SdpOffer::from_sdp_string(&text).map_err(|e| SfuError::Sdp(e.to_string()))?;
         self.for_each_slot(Slot::wake);
         let engine = self.engine(now, sdp::offers_transport_cc(&text))?;
@@ -84,10 +87,11 @@ impl Client {
             self.missing(MediaKind::Audio),
             self.missing(MediaKind::Video),
         );
+        let asked = self.unasked();
         // Without an engine there is nothing to restart.
         let restart = self.negotiation.restart_ice && self.has_engine();
         self.negotiation.announced = false;
-        if audio + video == 0 && !restart {
+        if audio + video + asked.len() == 0 && !restart {
             return Ok(None);
         }
         let first = (
@@ -95,6 +99,7 @@ impl Client {
             self.slots_of(MediaKind::Video),
         );
         self.for_each_slot(Slot::wake);
+        let calling = self.options.calling.is_some();
         let engine = self.engine(now, true)?;
         let mut api = engine.rtc.sdp_api();
         let mut added = Vec::new();
@@ -105,10 +110,15 @@ impl Client {
             for n in from..from + count {
                 // Slots of one number share a stream id: browsers keep a stream's audio and
                 // video in step, and the registry binds a publisher's pair to such slots.
-                let stream = Some(format!("slot{n}"));
+                // What goes to a foreign server is one MediaStream (RFC 9725 §4.4.2).
+                let stream = Some(format!("slot{}", if calling { 0 } else { n }));
                 let mid = api.add_media(to_str0m(kind), Direction::SendOnly, stream, None, None);
                 added.push((mid, kind));
             }
+        }
+        for kind in asked {
+            let mid = api.add_media(to_str0m(kind), Direction::RecvOnly, None, None, None);
+            added.push((mid, kind));
         }
         if restart {
             api.ice_restart(true);
@@ -116,7 +126,10 @@ impl Client {
         let Some((offer, pending)) = api.apply() else {
             return Ok(None);
         };
-        let text = offer.to_sdp_string();
+        let mut text = offer.to_sdp_string();
+        if calling {
+            text = sdp::calling_offer(&text);
+        }
         self.negotiation.restart_ice = false;
         self.negotiation.pending = Some(Pending {
             offer: pending,
@@ -130,7 +143,11 @@ impl Client {
         if !self.negotiation.is_pending() {
             return Err(SfuError::NoPendingOffer);
         }
-        let text = sdp::checked(text)?;
+        let mut text = sdp::checked(text)?;
+        let calling = self.options.calling.is_some();
+        if calling {
+            text = sdp::few_candidates(&text).into();
+        }
         let answer = SdpAnswer::from_sdp_string(&text).map_err(|e| SfuError::Sdp(e.to_string()))?;
         self.for_each_slot(Slot::wake);
         let (Some(pending), Some(engine)) =
@@ -143,6 +160,12 @@ impl Client {
             .map_err(|e| SfuError::SdpFatal(e.to_string()))?;
         for (mid, kind) in pending.added {
             self.add_line(mid, kind);
+        }
+        if calling
+            && !sdp::offers_transport_cc(&text)
+            && let Some(engine) = self.existing_engine()
+        {
+            engine.drop_estimate();
         }
         self.lines_changed = true;
         Ok(())
@@ -172,8 +195,10 @@ impl Client {
 
     /// Whether there is something to offer.
     pub(crate) fn wants_negotiation(&self) -> bool {
-        self.negotiation.restart_ice
-            || self.missing(MediaKind::Audio) + self.missing(MediaKind::Video) > 0
+        // Who is called has taken an offer once: WHIP and WHEP know no other (RFC 9725 §4.4.1).
+        self.options.calling.is_none()
+            && (self.negotiation.restart_ice
+                || self.missing(MediaKind::Audio) + self.missing(MediaKind::Video) > 0)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sluice_media::{Codec, MediaKind};
+
 /// A room's settings.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -80,6 +82,21 @@ pub struct ClientOptions {
     pub audio_slots: u8,
     /// Upper bound of what is sent to this client, bits a second. Default none.
     pub max_outgoing_bitrate: Option<u64>,
+    /// Set for a foreign server that we call, instead of being called by the peer. Default none.
+    pub calling: Option<Calling>,
+}
+
+/// How a foreign server is called: we offer ([`Registry::create_offer`](crate::Registry::create_offer)), and we are the
+/// controlling ICE agent that checks the way (RFC 8445 §2.4), as the server may be ICE-lite itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Calling {
+    /// Where this client alone is reached, in place of the room's addresses: two clients that call one server differ in
+    /// nothing else.
+    pub candidates: Vec<LocalCandidate>,
+    /// What the offer lists; those that no browser takes are left out.
+    pub codecs: Vec<Codec>,
+    /// The m-lines on which the peer is to send, in this order.
+    pub receive: Vec<MediaKind>,
 }
 
 impl Default for ClientOptions {
@@ -90,6 +107,7 @@ impl Default for ClientOptions {
             video_slots: 8,
             audio_slots: 4,
             max_outgoing_bitrate: None,
+            calling: None,
         }
     }
 }

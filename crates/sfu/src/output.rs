@@ -58,9 +58,30 @@ pub enum RouteChange {
         /// Over what.
         transport: Transport,
     },
+    /// A connectivity check left: its response carries no ufrag and is known by its transaction (RFC 8445 §7.2.5.2.1).
+    Checked {
+        /// The client.
+        token: u32,
+        /// Where it went, and whence the response must come.
+        destination: SocketAddr,
+        /// Its transaction ID (RFC 8489 §5).
+        transaction_id: [u8; 12],
+    },
     /// The client is gone.
     Gone {
         /// The client.
         token: u32,
     },
+}
+
+impl RouteChange {
+    /// The client it is about.
+    pub fn token(&self) -> u32 {
+        match self {
+            Self::Ufrag { token, .. }
+            | Self::Authenticated { token, .. }
+            | Self::Checked { token, .. }
+            | Self::Gone { token } => *token,
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
+use sluice_rtp::stun::Class;
 use sluice_rtp::{Protocol, classify, stun};
 
 use crate::options::Transport;
@@ -38,8 +39,13 @@ pub enum DropCause {
 pub struct Router {
     ufrags: HashMap<String, u32>,
     addresses: HashMap<(SocketAddr, Transport), u32>,
+    /// Checks of ours over UDP that a response may still come to.
+    checks: HashMap<Check, u32>,
     clients: HashMap<u32, Known>,
 }
+
+/// Where a check went, and its transaction ID.
+type Check = (SocketAddr, [u8; 12]);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -47,6 +53,8 @@ struct Known {
     ufrags: VecDeque<String>,
     /// Newest last.
     addresses: VecDeque<(SocketAddr, Transport)>,
+    /// Newest last.
+    checks: VecDeque<Check>,
 }
 
 /// Whether a datagram is a report or a check (RTCP, STUN), which a few milliseconds more do not hurt,
@@ -84,6 +92,11 @@ impl Router {
             } => {
                 self.learn_address(*token, (*source, *transport));
             }
+            RouteChange::Checked {
+                token,
+                destination,
+                transaction_id,
+            } => self.learn_check(*token, (*destination, *transaction_id)),
             RouteChange::Gone { token } => self.forget(*token),
         }
     }
@@ -102,17 +115,31 @@ impl Router {
         let Some(message) = stun::Message::parse(bytes) else {
             return Route::Drop(DropCause::MalformedStun);
         };
-        match message.username() {
-            Some(username) => match self.ufrags.get(username.local) {
+        if let Some(username) = message.username() {
+            return match self.ufrags.get(username.local) {
                 Some(token) => Route::Client(*token),
                 None => Route::ForeignUfrag(username.local),
-            },
-            // A response or an indication, which carries no USERNAME.
-            None => match self.addresses.get(&(source, transport)) {
-                Some(token) => Route::Client(*token),
-                None => Route::Drop(DropCause::MalformedStun),
-            },
+            };
         }
+        // A response or an indication, which carries no USERNAME.
+        let check = (source, message.transaction_id());
+        let is_response = matches!(message.class(), Class::Success | Class::Error);
+        let asked = || self.checks.get(&check).filter(|_| is_response);
+        match self.addresses.get(&(source, transport)).or_else(asked) {
+            Some(token) => Route::Client(*token),
+            None => Route::Drop(DropCause::MalformedStun),
+        }
+    }
+
+    fn learn_check(&mut self, token: u32, check: Check) {
+        let known = self.clients.entry(token).or_default();
+        known.checks.push_back(check);
+        if known.checks.len() > MAX_CHECKS
+            && let Some(old) = known.checks.pop_front()
+        {
+            self.checks.remove(&old);
+        }
+        self.checks.insert(check, token);
     }
 
     fn learn_ufrag(&mut self, token: u32, ufrag: &str) {
@@ -157,11 +184,16 @@ impl Router {
         for address in known.addresses {
             self.addresses.remove(&address);
         }
+        for check in known.checks {
+            self.checks.remove(&check);
+        }
     }
 }
 
 const MAX_UFRAGS: usize = 2;
 const MAX_ADDRESSES: usize = 16;
+/// Checks of one client that wait for their responses: every pair of candidates, a few times over.
+const MAX_CHECKS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -223,6 +255,59 @@ mod tests {
             router.route(address(1), Transport::Udp, DTLS),
             Route::ForeignAddress
         );
+    }
+
+    /// A binding success response without attributes.
+    fn response(transaction: u8) -> Vec<u8> {
+        let mut bytes = vec![0x01, 0x01, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+        bytes.extend([transaction; 12]);
+        bytes
+    }
+
+    fn checked(token: u32, transaction: u8) -> RouteChange {
+        RouteChange::Checked {
+            token,
+            destination: address(1),
+            transaction_id: [transaction; 12],
+        }
+    }
+
+    #[test]
+    fn a_response_goes_to_who_asked_that_address() {
+        let mut router = Router::default();
+        router.apply(&checked(7, 1));
+        let route = |r: &Router, port, transaction| {
+            let bytes = response(transaction);
+            match r.route(address(port), Transport::Udp, &bytes) {
+                Route::Client(token) => Some(token),
+                _ => None,
+            }
+        };
+        assert_eq!(route(&router, 1, 1), Some(7));
+        assert_eq!(route(&router, 2, 1), None, "from elsewhere");
+        assert_eq!(route(&router, 1, 2), None, "nobody asked");
+        let dtls = router.route(address(1), Transport::Udp, DTLS);
+        assert_eq!(dtls, Route::ForeignAddress, "a check proves nothing");
+        router.apply(&RouteChange::Gone { token: 7 });
+        assert_eq!(route(&router, 1, 1), None);
+    }
+
+    #[test]
+    fn a_client_s_oldest_checks_are_forgotten() {
+        let mut router = Router::default();
+        for n in 0..=MAX_CHECKS {
+            let mut transaction_id = [0; 12];
+            transaction_id[..8].copy_from_slice(&n.to_be_bytes());
+            router.apply(&RouteChange::Checked {
+                token: 1,
+                destination: address(1),
+                transaction_id,
+            });
+        }
+        assert_eq!(router.checks.len(), MAX_CHECKS);
+        let oldest = response(0);
+        let oldest = router.route(address(1), Transport::Udp, &oldest);
+        assert_eq!(oldest, Route::Drop(DropCause::MalformedStun));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use crate::error::SfuError;
 
@@ -61,6 +62,78 @@ fn formats_as(offered: &str, line: &str) -> String {
         });
     }
     fields.join(" ")
+}
+
+/// Our offer to somebody we call: by the policy `max-bundle` (RFC 9429 §4.1.1), where the first m-line alone has a
+/// transport and the others are `bundle-only` (RFC 9143 §6); with all its candidates; and without streams where we send
+/// none.
+pub(crate) fn calling_offer(offer: &str) -> String {
+    let mut text = String::with_capacity(offer.len() + 64);
+    let mut sections = 0;
+    let mut receives = false;
+    for line in offer.lines() {
+        let follows = sections > 1;
+        if let Some(media) = line.strip_prefix("m=") {
+            sections += 1;
+            receives = false;
+            if sections > 1
+                && let Some((kind, rest)) = media.split_once(' ')
+                && let Some((_, rest)) = rest.split_once(' ')
+            {
+                for part in ["m=", kind, " 0 ", rest, "\r\n"] {
+                    text += part;
+                }
+                continue;
+            }
+        }
+        receives |= line == "a=recvonly";
+        let is_candidate = line.starts_with("a=candidate:") || line == "a=end-of-candidates";
+        let is_stream = line.starts_with("a=msid:") || line.starts_with("a=ssrc");
+        if follows && is_candidate || receives && is_stream || line.starts_with("a=msid-semantic") {
+            continue;
+        }
+        if line.starts_with("a=mid:") {
+            text += if follows {
+                "a=bundle-only\r\n"
+            } else {
+                "a=end-of-candidates\r\n"
+            };
+        }
+        text += line;
+        text += "\r\n";
+    }
+    text
+}
+
+/// The description of somebody we call, with the first few of its candidates that a datagram can be sent to: where
+/// checks go is for the peer to say, how many is not.
+pub(crate) fn few_candidates(text: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut lines = String::with_capacity(text.len());
+    for line in text.lines() {
+        if line.starts_with("a=candidate:") && !kept.contains(&line) {
+            if kept.len() >= MAX_CANDIDATES || !is_reachable(line) {
+                continue;
+            }
+            kept.push(line);
+        }
+        lines += line;
+        lines += "\r\n";
+    }
+    lines
+}
+
+/// Whether a candidate is UDP to one host's port (RFC 8839 §5.1).
+fn is_reachable(candidate: &str) -> bool {
+    let mut words = candidate.split_ascii_whitespace().skip(2);
+    let is_udp = words.next().is_some_and(|t| t.eq_ignore_ascii_case("udp"));
+    let address = words.nth(1).and_then(|text| text.parse::<IpAddr>().ok());
+    let port = words.next().and_then(|text| text.parse::<u16>().ok());
+    let is_host = address.is_some_and(|address| match address {
+        IpAddr::V4(v4) => !v4.is_unspecified() && !v4.is_multicast() && !v4.is_broadcast(),
+        IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast(),
+    });
+    is_udp && is_host && port.is_some_and(|port| port > 0)
 }
 
 /// Whether the peer can give feedback for a send-side estimate
@@ -191,6 +264,8 @@ const MEDIA_FIELDS: usize = 3;
 const MAX_BYTES: usize = 256 << 10;
 const MAX_LINE: usize = 8 << 10;
 const MAX_MEDIA: usize = 64;
+/// Candidates of somebody we call.
+const MAX_CANDIDATES: usize = 16;
 /// What str0m keeps of a mid.
 const MAX_MID: usize = 16;
 
@@ -232,6 +307,44 @@ mod tests {
         let offer = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 45 46 96 97\r\na=mid:0\r\n";
         let answer = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 45 46\r\na=mid:0\r\n";
         assert_eq!(in_order_of_offer(offer, answer), offer);
+    }
+
+    #[test]
+    fn whom_we_call_gets_one_transport() {
+        let section =
+            "a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\na=mid:0\r\na=sendonly\r\na=msid:a b\r\n";
+        let second = section.replace("mid:0", "mid:1").replace("send", "recv");
+        let offer = format!("v=0\r\nm=audio 9 X 1\r\n{section}m=video 9 X 2\r\n{second}");
+        let expected = "v=0\r\nm=audio 9 X 1\r\na=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n\
+            a=end-of-candidates\r\na=mid:0\r\na=sendonly\r\na=msid:a b\r\n\
+            m=video 0 X 2\r\na=bundle-only\r\na=mid:1\r\na=recvonly\r\n";
+        assert_eq!(calling_offer(&offer), expected);
+    }
+
+    #[test]
+    fn of_whom_we_call_only_few_and_reachable_candidates_are_followed() {
+        let candidate = |n, transport, address| {
+            format!("a=candidate:{n} 1 {transport} 1 {address} 9 typ host\r\n")
+        };
+        let mut text = String::from("v=0\r\n");
+        for (transport, address) in [
+            ("tcp", "10.0.0.1"),
+            ("udp", "0.0.0.0"),
+            ("udp", "239.0.0.1"),
+            ("udp", "255.255.255.255"),
+            ("udp", "ff02::1"),
+            ("udp", "example.com"),
+        ] {
+            text += &candidate(0, transport, address);
+        }
+        assert_eq!(few_candidates(&text), "v=0\r\n");
+        for n in 0..40 {
+            text += &candidate(n, "udp", "10.0.0.1");
+        }
+        text += &candidate(0, "UDP", "10.0.0.1");
+        text += &candidate(0, "udp", "10.0.0.1");
+        let kept = few_candidates(&text);
+        assert_eq!(kept.lines().count(), 1 + MAX_CANDIDATES + 1, "{kept}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A datagram or a deadline for one client, and the drain that follows at once.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sluice_media::MediaKind;
-use sluice_rtp::{Protocol, classify};
+use sluice_rtp::{Protocol, classify, stun};
 use str0m::bwe::BweKind;
 use str0m::media::KeyframeRequestKind;
 use str0m::rtp::Ssrc;
@@ -12,6 +13,7 @@ use str0m::{Event, IceConnectionState};
 use super::{DRAIN_BUDGET, Registry};
 use crate::client::Client;
 use crate::engine::{Datagram, Step, Transmit};
+use crate::options::Transport;
 use crate::output::{Deadline, Output, RouteChange};
 use crate::propagated::{
     BindingTerm, CloseReason, DtlsState, IceState, KeyframeKind, Propagated, SrtpProfile,
@@ -40,7 +42,18 @@ impl Registry {
             self.unsettle(key);
             return;
         }
+        let was_reachable = client.is_reachable();
         self.drain(now, key, out);
+        if let Some(client) = self.client_opt(key)
+            && client.options.calling.is_some()
+            && !was_reachable
+            && client.is_reachable()
+        {
+            // The response that completes a pair is one whose integrity was checked. An ICE-lite peer sends no checks of
+            // its own, and may shake hands before we do.
+            let (address, routes) = ((datagram.source, datagram.transport), &mut out.routes);
+            client.authenticate(address, routes);
+        }
         if let Some(client) = self.client_opt(key)
             && let Some(stranger) = client.unknown_source(datagram.bytes)
         {
@@ -276,14 +289,48 @@ impl Client {
             self.link.bytes_out += transmit.contents.len() as u64;
             // str0m answers no STUN request whose integrity check fails, so a success response
             // (RFC 8489 §5: class 10, method Binding) vouches for the address it goes to.
+            let remote = (transmit.destination, transmit.transport);
             if transmit.contents.starts_with(&[0x01, 0x01]) {
-                self.authenticate(transmit, routes);
+                self.authenticate(remote, routes);
+            } else if self.options.calling.is_some() {
+                self.called(transmit, remote, routes);
             }
         }
     }
 
-    fn authenticate(&mut self, transmit: &Transmit, routes: &mut Vec<RouteChange>) {
-        let source = transmit.destination;
+    /// To somebody we call checks leave, whose responses are to find us, and then, on the pair that the checks have
+    /// proved, all the rest.
+    fn called(
+        &mut self,
+        transmit: &Transmit,
+        remote: (SocketAddr, Transport),
+        routes: &mut Vec<RouteChange>,
+    ) {
+        match classify(&transmit.contents) {
+            Some(Protocol::Stun) if !self.remotes.contains(&remote.0) => {
+                let Some(check) = stun::Message::parse(&transmit.contents) else {
+                    return;
+                };
+                routes.push(RouteChange::Checked {
+                    token: self.token,
+                    destination: remote.0,
+                    transaction_id: check.transaction_id(),
+                });
+            }
+            Some(Protocol::Stun) | None => {}
+            Some(_) => self.authenticate(remote, routes),
+        }
+    }
+
+    fn is_reachable(&self) -> bool {
+        matches!(self.ice_state, IceState::Connected | IceState::Completed)
+    }
+
+    fn authenticate(
+        &mut self,
+        (source, transport): (SocketAddr, Transport),
+        routes: &mut Vec<RouteChange>,
+    ) {
         if self.remotes.last() == Some(&source) {
             return;
         }
@@ -295,7 +342,7 @@ impl Client {
         routes.push(RouteChange::Authenticated {
             token: self.token,
             source,
-            transport: transmit.transport,
+            transport,
         });
     }
 

@@ -51,7 +51,9 @@ impl Registry {
             ufrag: seed.ufrag,
             pass: seed.password,
         };
-        let candidates = self.options.candidates.clone();
+        let calling = options.calling.as_ref();
+        let candidates = calling.map_or(&self.options.candidates, |calling| &calling.candidates);
+        let candidates = candidates.clone();
         let automatic = options.auto_subscribe && options.role != Role::Publish;
         let client = Client::new(now, seed.id, token, creds, candidates, options);
         let key = place(&mut self.clients, client).ok_or(SfuError::Full)?;
