@@ -11,6 +11,7 @@
 mod addresses;
 mod error;
 mod events;
+mod lines;
 mod live;
 mod live_bridges;
 mod live_calls;
@@ -55,9 +56,10 @@ pub mod stream {
 
     pub use crate::live::{
         Access, AuthorizeRequest, BridgeEnd, BridgeEvent, BridgeEventKind, BridgeId, ByteFormat,
-        EventsId, LiveBatch, LiveEvent, LiveItem, LiveRequest, LiveResponse, Pick, Picks,
-        PublishWish, PublisherId, ReaderId, RecordingEvent, RecordingEventKind, RecordingId,
-        StreamInfo, TokenSecret, TrackCoding, TrackInfo,
+        CallDescription, CallId, CallNews, CallOffer, CallWish, EventsId, LiveBatch, LiveEvent,
+        LiveItem, LiveRequest, LiveResponse, Pick, Picks, PublishWish, PublisherId, ReaderId,
+        RecordingEvent, RecordingEventKind, RecordingId, StreamInfo, TokenSecret, TrackCoding,
+        TrackInfo,
     };
     pub use crate::live_recordings::RecordOptions;
     pub use crate::record::{FsStorage, Keep, RecordError, RecordedFile, Storage, StoredFile};

@@ -4,17 +4,19 @@ use std::time::Instant;
 
 use sluice_live::{AppSpec, Denial, FinishReason, Identity, SubscribeOptions};
 use sluice_media::{Frame, StreamKey, TrackId};
+use sluice_net::{UdpOptions, UdpSocket};
 use tokio::sync::oneshot;
 
 use crate::error::ServerError;
 use crate::live::{
-    Access, ByteFormat, EventsId, Live, LiveBatch, LiveRequest, LiveResponse, PublishWish,
-    PublisherId, ReaderId, StreamInfo, TrackCoding,
+    Access, ByteFormat, CallDescription, CallId, CallNews, CallOffer, CallWish, EventsId, Live,
+    LiveBatch, LiveRequest, LiveResponse, PublishWish, PublisherId, ReaderId, StreamInfo,
+    TrackCoding,
 };
 use crate::pending::Pending;
 use crate::rooms::Rooms;
 use crate::server::Server;
-use crate::shard::Message;
+use crate::shard::{LineJob, Message};
 use crate::shard_number::shard_of;
 
 /// Of the live kernel. A stream lives on one shard, that of its key.
@@ -117,6 +119,52 @@ impl Server {
     pub fn close_reader(&self, reader: ReaderId) -> Pending<()> {
         self.live(reader.shard(), move |live, _, now| {
             live.close_reader(now, reader);
+            Ok(())
+        })
+    }
+
+    /// Calls a foreign server: resolves to what it is to be offered.
+    pub fn call(&self, wish: CallWish) -> Pending<CallOffer> {
+        let address = self.line_address();
+        let socket = match UdpSocket::bind(address, &UdpOptions::default()) {
+            Ok(socket) => Box::new(socket),
+            Err(source) => return Pending::refused(ServerError::Bind { address, source }),
+        };
+        let (reply, receiver) = oneshot::channel();
+        let shard = self.home(wish.key());
+        let job: LineJob = Box::new(move |live, rooms, now, line| {
+            live.call(now, rooms, wish, line, reply);
+        });
+        match self.send(shard, Message::Call(socket, job)) {
+            Ok(()) => Pending::posted(receiver),
+            Err(error) => Pending::refused(error),
+        }
+    }
+
+    /// Takes what the server said to the offer; resolves to our answer, where it was a counter-offer. A refusal leaves
+    /// the call to be ended.
+    pub fn answer_call(
+        &self,
+        call: CallId,
+        description: CallDescription,
+    ) -> Pending<Option<String>> {
+        self.answered(call.shard(), move |live, rooms, now, reply| {
+            live.answer_call(now, rooms, call, description, reply);
+        })
+    }
+
+    /// What becomes of a call next: resolves when there is something. One call at a time; another is
+    /// [`ServerError::Busy`].
+    pub fn watch_call(&self, call: CallId) -> Pending<CallNews> {
+        self.answered(call.shard(), move |live, _, _, reply| {
+            live.watch_call(call, reply);
+        })
+    }
+
+    /// Ends a call. `Completed` ends a stream that is pulled; otherwise it waits for the next publisher.
+    pub fn end_call(&self, call: CallId, reason: FinishReason) -> Pending<()> {
+        self.live(call.shard(), move |live, rooms, now| {
+            live.end_call(now, rooms, call, reason);
             Ok(())
         })
     }

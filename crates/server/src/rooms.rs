@@ -24,6 +24,8 @@ struct Peer {
     room: u32,
     key: u32,
     id: ClientId,
+    /// The port that is its alone, where it is a foreign server that we call.
+    line: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,10 @@ pub(crate) struct Rooms {
     by_client: HashMap<ClientId, u32>,
     next_id: u64,
     router: Router,
+    /// Who gets what comes in at the port of a call.
+    lines: HashMap<u16, Router>,
+    /// Ports of calls that are over, for the shard to close once their last words have left.
+    pub(crate) hung_up: Vec<u16>,
     wheel: Wheel,
     due: Vec<u32>,
     /// The earliest tick of any room, so that a wake-up does not ask them all.
@@ -108,6 +114,8 @@ impl Rooms {
             by_client: HashMap::new(),
             next_id: 1,
             router: Router::default(),
+            lines: HashMap::new(),
+            hung_up: Vec::new(),
             wheel: Wheel::new(now),
             due: Vec::new(),
             next_tick: None,
@@ -177,13 +185,34 @@ impl Rooms {
         registry: RegistryId,
         options: ClientOptions,
     ) -> Result<ClientId, ServerError> {
+        self.insert_on(now, registry, options, None)
+    }
+
+    /// Adds a foreign server that we call from a port of its own. The port is hung up when the client is gone.
+    pub(crate) fn insert_called(
+        &mut self,
+        now: Instant,
+        registry: RegistryId,
+        options: ClientOptions,
+        line: u16,
+    ) -> Result<ClientId, ServerError> {
+        self.insert_on(now, registry, options, Some(line))
+    }
+
+    fn insert_on(
+        &mut self,
+        now: Instant,
+        registry: RegistryId,
+        options: ClientOptions,
+        line: Option<u16>,
+    ) -> Result<ClientId, ServerError> {
         let index = *self.by_registry.get(&registry).ok_or(ServerError::Closed)?;
         let entropy = |e: getrandom::Error| ServerError::Internal(e.to_string());
         let (ufrag, password) = (
             ufrag::issue(self.shard).map_err(entropy)?,
             ufrag::password().map_err(entropy)?,
         );
-        let (id, token) = self.enroll(index)?;
+        let (id, token) = self.enroll(index, line)?;
         let seed = ClientSeed {
             id,
             token,
@@ -210,13 +239,14 @@ impl Rooms {
     }
 
     /// A new client's names.
-    fn enroll(&mut self, room: u32) -> Result<(ClientId, u32), ServerError> {
+    fn enroll(&mut self, room: u32, line: Option<u16>) -> Result<(ClientId, u32), ServerError> {
         let id = ClientId::new(on_shard(self.next_id, usize::from(self.shard)));
         self.next_id += 1;
         let peer = Peer {
             room,
             key: u32::MAX,
             id,
+            line,
         };
         let token = place(&mut self.peers, peer)?;
         self.by_client.insert(id, token);
@@ -256,7 +286,7 @@ impl Rooms {
         registry: RegistryId,
     ) -> Result<ClientId, ServerError> {
         let index = *self.by_registry.get(&registry).ok_or(ServerError::Closed)?;
-        let (id, token) = self.enroll(index)?;
+        let (id, token) = self.enroll(index, None)?;
         let inserted = self.with(now, index, |registry, output| {
             registry.insert_source(now, id, token, output)
         });
@@ -331,6 +361,24 @@ impl Rooms {
                 }
                 Routed::Dropped
             }
+        }
+    }
+
+    /// Delivers a datagram that came in at the port of a call.
+    pub(crate) fn handle_answered(&mut self, now: Instant, line: u16, datagram: Datagram<'_>) {
+        let router = self.lines.get(&line);
+        let route = router.map(|r| r.route(datagram.source, datagram.transport, datagram.bytes));
+        match route {
+            Some(Route::Client(token)) => {
+                if !can_wait(datagram.bytes) {
+                    self.urgent_at = Some(now);
+                }
+                self.deliver(now, token, datagram);
+            }
+            Some(Route::ForeignUfrag(_)) => self.strangers.unknown_ufrag += 1,
+            Some(Route::Drop(DropCause::MalformedStun)) => self.strangers.malformed_stun += 1,
+            Some(Route::Drop(DropCause::UnknownProtocol)) => self.strangers.unknown_protocol += 1,
+            Some(Route::ForeignAddress) | None => self.strangers.unknown_address += 1,
         }
     }
 
@@ -454,14 +502,25 @@ impl Rooms {
             self.wheel.arm_within(token, at, slack);
         }
         for change in output.routes.drain(..) {
+            let token = change.token();
+            if let Some(line) = self.peer(token).and_then(|peer| peer.line) {
+                if matches!(change, RouteChange::Gone { .. }) {
+                    self.lines.remove(&line);
+                    self.hung_up.push(line);
+                    self.forget(token);
+                } else {
+                    self.lines.entry(line).or_default().apply(&change);
+                }
+                continue;
+            }
             self.router.apply(&change);
             match change {
-                RouteChange::Gone { token } => {
+                RouteChange::Gone { .. } => {
                     self.forget(token);
                     self.address_changes.push(change);
                 }
                 RouteChange::Authenticated { .. } => self.address_changes.push(change),
-                RouteChange::Ufrag { .. } => {}
+                RouteChange::Ufrag { .. } | RouteChange::Checked { .. } => {}
             }
         }
         let tapped = output.tapped.drain(..);

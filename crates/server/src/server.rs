@@ -61,6 +61,8 @@ struct Inner {
     load: Vec<AtomicUsize>,
     next_registry: AtomicU64,
     candidates: Vec<LocalCandidate>,
+    /// Where calls are made from: our address and any port.
+    line_address: SocketAddr,
     closing: AtomicBool,
     next_recording: AtomicU64,
     writer: Writer,
@@ -155,6 +157,7 @@ impl Server {
             mailboxes,
             next_registry: AtomicU64::new(1),
             candidates: addresses.candidates().to_vec(),
+            line_address: SocketAddr::new(address.ip(), 0),
             closing: AtomicBool::new(false),
             next_recording: AtomicU64::new(1),
             writer: Writer::new(ended),
@@ -381,6 +384,10 @@ impl Server {
             Ok(()) => Pending::posted(receiver),
             Err(error) => Pending::refused(error),
         }
+    }
+
+    pub(crate) fn line_address(&self) -> SocketAddr {
+        self.0.line_address
     }
 
     pub(crate) fn writer(&self) -> &Writer {

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use sluice_net::mailbox::{Inbox, Mailbox};
 use sluice_net::tcp::{TcpEvent, TcpPeer, TcpPeers};
-use sluice_net::{Driver, RecvBatch, SendQueue, UdpCounters, UdpSocket};
+use sluice_net::{Driver, Ready, RecvBatch, SendQueue, UdpCounters, UdpSocket};
 use sluice_sfu::{CloseReason, Datagram, RouteChange, Transmit, Transport};
 
 use crate::addresses::Addresses;
+use crate::lines::Lines;
 use crate::live::Live;
 use crate::rooms::{Rooms, Routed};
 use crate::sink::{Event, EventSink};
@@ -24,6 +25,9 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Rooms, Instant) + Send>;
 /// What a shard can be asked to do with its live streams.
 pub(crate) type LiveJob = Box<dyn FnOnce(&mut Live, &mut Rooms, Instant) + Send>;
 
+/// What to do once a call has its port; none, where no more are to be had.
+pub(crate) type LineJob = Box<dyn FnOnce(&mut Live, &mut Rooms, Instant, Option<u16>) + Send>;
+
 /// Reads a shard's counters.
 pub(crate) type Look = Box<dyn FnOnce(&Rooms, &Live, &Io) + Send>;
 
@@ -31,6 +35,8 @@ pub(crate) type Look = Box<dyn FnOnce(&Rooms, &Live, &Io) + Send>;
 pub(crate) enum Message {
     Job(Job),
     Live(LiveJob),
+    /// A foreign server is called, from this socket.
+    Call(Box<UdpSocket>, LineJob),
     /// A TCP connection and its first frame, accepted by another shard.
     Connection(Box<TcpPeer>, Vec<u8>),
     /// Another shard learnt whose an address is.
@@ -69,6 +75,9 @@ impl Misrouted {
 pub(crate) struct Io {
     driver: Driver,
     udp: UdpSocket,
+    /// The port that all but calls share.
+    port: u16,
+    lines: Lines,
     tcp: TcpPeers,
     batch: RecvBatch,
     queue: SendQueue,
@@ -86,7 +95,9 @@ impl Io {
     ) -> Self {
         Self {
             driver,
+            port: udp.local_addr().port(),
             udp,
+            lines: Lines::new(gso),
             tcp,
             batch: RecvBatch::new(),
             queue: if gso {
@@ -102,6 +113,7 @@ impl Io {
     pub(crate) fn udp_counters(&self) -> UdpCounters {
         let mut sum = self.batch.counters();
         sum += self.queue.counters();
+        sum += self.lines.counters();
         sum
     }
 
@@ -113,6 +125,10 @@ impl Io {
         match transmit.transport {
             Transport::Tcp => {
                 self.tcp.send(transmit.destination, &transmit.contents);
+            }
+            Transport::Udp if transmit.source.port() != self.port => {
+                let from = self.addresses.reply_from(transmit.source);
+                self.lines.push(from, transmit);
             }
             Transport::Udp => match self.addresses.reply_from(transmit.source) {
                 Some(ip) => self
@@ -130,6 +146,7 @@ impl Io {
         if !self.queue.is_empty() {
             self.queue.flush(&self.udp);
         }
+        self.lines.flush();
     }
 }
 
@@ -205,12 +222,16 @@ impl Shard {
                 }
                 receive(&mut rooms, &mut io, &neighbours);
             }
+            receive_calls(&mut rooms, &mut io, ready);
             receive_tcp(&mut rooms, &mut io, &neighbours, now);
             live.turn(now, &mut rooms);
             for event in live.events.drain(..) {
                 rooms.events.push(now, Event::Live(event));
             }
             send(&mut rooms, &mut io, now);
+            for port in rooms.hung_up.drain(..) {
+                io.lines.close(&mut io.driver, port);
+            }
             neighbours.tell(&mut rooms);
             if rooms.events.flush_due(now) {
                 rooms.events.flush(now, &*sink);
@@ -305,6 +326,11 @@ fn handle(
     match message {
         Message::Job(job) => job(rooms, now),
         Message::Live(job) => live.run(now, rooms, job),
+        Message::Call(socket, job) => {
+            let port = io.lines.open(&mut io.driver, *socket).ok();
+            let job: LiveJob = Box::new(move |live, rooms, now| job(live, rooms, now, port));
+            live.run(now, rooms, job);
+        }
         Message::Look(look) => look(rooms, live, io),
         Message::Connection(connection, frame) => {
             let (source, local) = (connection.peer(), connection.local());
@@ -389,6 +415,44 @@ fn receive(rooms: &mut Rooms, io: &mut Io, neighbours: &Neighbours) {
     io.driver.waker().wake();
 }
 
+/// Reads what the foreign servers say that are called.
+fn receive_calls(rooms: &mut Rooms, io: &mut Io, ready: Ready) {
+    for port in io.lines.ready(ready) {
+        for round in 0.. {
+            let Some(socket) = io.lines.socket(port) else {
+                break;
+            };
+            if round == MAX_CALL_BATCHES {
+                io.lines.leave(port);
+                io.driver.waker().wake();
+                break;
+            }
+            if !matches!(socket.recv(&mut io.batch), Ok(1..)) {
+                break;
+            }
+            let now = io.batch.read_at();
+            for datagram in io.batch.datagrams() {
+                let (ip, transport) = (datagram.destination_ip, Transport::Udp);
+                let Some(mut destination) =
+                    io.addresses.destination(ip, datagram.source, transport)
+                else {
+                    continue;
+                };
+                destination.set_port(port);
+                let datagram = Datagram {
+                    received: datagram.received,
+                    transport,
+                    source: datagram.source,
+                    destination,
+                    bytes: datagram.bytes,
+                };
+                rooms.handle_answered(now, port, datagram);
+            }
+            send(rooms, io, now);
+        }
+    }
+}
+
 fn receive_tcp(rooms: &mut Rooms, io: &mut Io, neighbours: &Neighbours, now: Instant) {
     io.tcp.handle_ready(&mut io.driver);
     let mut strays = Vec::new();
@@ -442,6 +506,8 @@ fn send(rooms: &mut Rooms, io: &mut Io, now: Instant) {
 const MAX_SETTLES: usize = 16_384;
 /// 16 batches of 32 reads, each perhaps many datagrams by GRO.
 const MAX_BATCHES: usize = 16;
+/// The same of one foreign server that is called.
+const MAX_CALL_BATCHES: usize = 4;
 /// A shard without media collects reports and checks for so long, instead of waking for each: the
 /// kernel notes when they came. The first packet of media waits once.
 const GATHER: Duration = Duration::from_millis(4);

@@ -11,6 +11,7 @@ use sluice_proto::wish::Ticket;
 
 use super::Live;
 use super::bridge::{CastGrant, ShowWish};
+use super::call::Answered;
 use super::hls::{HlsWish, refusal, say};
 use super::record::RecordWish;
 use super::script::{PublishReply, ReadWish};
@@ -46,6 +47,8 @@ pub(super) enum Asked {
     Hls(Box<HlsWish>),
     /// A stream's packager gets its frames.
     Packager(StreamKey),
+    /// A foreign server's stream gets its key.
+    Call(Box<Answered>),
     /// A recording gets its frames.
     Record(StreamKey, Box<RecordWish>),
     /// What a room has becomes a stream.
@@ -174,6 +177,9 @@ impl Live {
             (Some(Asked::Publish(reply)), Grant::Publish(session)) => {
                 self.open_publisher(now, session, reply);
             }
+            (Some(Asked::Call(answered)), Grant::Publish(session)) => {
+                self.call_admitted(now, rooms, session, *answered);
+            }
             (Some(Asked::Read(wish)), Grant::Play) => self.open_reader(now, admission, wish),
             (Some(Asked::Hall(key)), Grant::Play) => self.start_source(now, admission, &key),
             (Some(Asked::Hls(wish)), Grant::Play) => self.hls_granted(now, admission, *wish),
@@ -217,6 +223,7 @@ impl Live {
             Asked::Wish(ticket) => self.wish_granted(now, rooms, ticket, Err(error)),
             // Who no longer waits needs no refusal.
             Asked::Publish(reply) => drop(reply.send(Err(error.into()))),
+            Asked::Call(answered) => answered.refuse(error.into()),
             Asked::Read(wish) => drop(wish.reply.send(Err(error.into()))),
             // The hall stays without its frames, as its stream has none to give.
             Asked::Hall(_) => {}

@@ -26,6 +26,8 @@ pub(super) struct Hall {
     pub(super) id: RegistryId,
     pub(super) publisher: Option<Publisher>,
     pub(super) viewers: Vec<ClientId>,
+    /// Foreign servers that are to publish and have not answered.
+    pub(super) callers: Vec<ClientId>,
     /// Brings frames into the room when the publisher is no client of it.
     pub(super) source: Option<Source>,
     /// What those who watch were told last, by the key they watch.
@@ -59,7 +61,7 @@ impl Hall {
     }
 
     fn is_empty(&self) -> bool {
-        self.publisher.is_none() && self.viewers.is_empty()
+        self.publisher.is_none() && self.viewers.is_empty() && self.callers.is_empty()
     }
 }
 
@@ -121,11 +123,27 @@ impl Live {
             id,
             publisher: None,
             viewers: Vec::new(),
+            callers: Vec::new(),
             source: None,
             watched: HashMap::new(),
         };
         self.halls.insert(key.clone(), hall);
         Ok(id)
+    }
+
+    /// The stream's packets come from a client from now on: viewers need nobody who makes packets of its frames.
+    pub(super) fn enter_publisher(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        key: &StreamKey,
+        publisher: Publisher,
+    ) {
+        let Some(hall) = self.halls.get_mut(key) else {
+            return;
+        };
+        hall.publisher = Some(publisher);
+        self.close_hall_source(now, rooms, key, "there is a publisher");
     }
 
     /// Packets of publishers become frames.
@@ -206,6 +224,7 @@ impl Live {
                         publisher.lanes.remove(&track_id);
                     }
                 }
+                Propagated::ClientConnected { client_id } => self.call_connected(client_id),
                 Propagated::ClientDisconnected { client_id, reason } => {
                     self.client_gone(now, rooms, &key, client_id, &reason);
                 }
@@ -275,10 +294,12 @@ impl Live {
         reason: &CloseReason,
     ) {
         self.wish_gone(client);
+        self.call_gone(client, reason);
         let Some(hall) = self.halls.get_mut(key) else {
             return;
         };
         hall.viewers.retain(|viewer| *viewer != client);
+        hall.callers.retain(|caller| *caller != client);
         self.wish.untold.push(key.clone());
         let left = hall.publisher.take_if(|p| p.client == client);
         if hall.is_empty() {

@@ -5,6 +5,7 @@
 
 mod access;
 mod bridge;
+mod call;
 mod event_bodies;
 mod feed;
 mod gather;
@@ -24,6 +25,7 @@ mod wish;
 pub use access::Access;
 pub use bridge::{BridgeEnd, BridgeEvent, BridgeEventKind, BridgeId, Pick, Picks};
 pub(crate) use bridge::{CastWish, ShowWish};
+pub use call::{CallDescription, CallId, CallNews, CallOffer, CallWish};
 pub use event_bodies::EventsId;
 pub use feed::ByteFormat;
 pub use http::{LiveRequest, LiveResponse};
@@ -54,6 +56,7 @@ use crate::shard::{LiveJob, Message};
 
 use access::Waiting;
 use bridge::Bridges;
+use call::Calls;
 use hall::Hall;
 use hls::{Grant, Packager};
 use record::Recorder;
@@ -85,6 +88,7 @@ pub(crate) struct Live {
     grants: HashMap<Grant, Instant>,
     readers: HashMap<SubscriptionId, Consumer>,
     scripts: Scripts,
+    calls: Calls,
     wish: Wish,
     bridges: Bridges,
     /// For whoever listens; the shard takes them.
@@ -135,6 +139,7 @@ impl Live {
             grants: HashMap::new(),
             readers: HashMap::new(),
             scripts: Scripts::default(),
+            calls: Calls::default(),
             wish: Wish::default(),
             bridges: Bridges::new(mailboxes),
             events: Vec::new(),
@@ -150,6 +155,7 @@ impl Live {
             self.packagers_due,
             self.recorders_due,
             self.bridges.next_deadline(),
+            self.calls.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -172,6 +178,7 @@ impl Live {
         self.recorders_on_time(now, rooms);
         self.wish_on_time(now, rooms);
         self.bridges_on_time(now, rooms);
+        self.calls_on_time(now, rooms);
         // What one output causes may cause others; the bound is against a loop of our own making.
         for _ in 0..MAX_OUTPUTS {
             match self.engine.poll_output() {

@@ -31,6 +31,11 @@ pub(super) fn is_rejected_in_part(offer: &str, answer: &str) -> bool {
         .any(|(wanted, given)| wanted && !given)
 }
 
+/// Whether any section of a description is open.
+pub(super) fn is_open_at_all(text: &str) -> bool {
+    sections(text).skip(1).any(is_open)
+}
+
 /// The session's lines, then those of each media section.
 fn sections(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
