@@ -9,6 +9,20 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A foreign server that is called. */
+export declare class NativeCall {
+  /** What it is offered. */
+  get offer(): string
+  /** Takes its answer. */
+  answer(sdp: string): Promise<undefined>
+  /** Takes the offer it makes in place of an answer; resolves to ours. */
+  counterOffer(sdp: string): Promise<string>
+  /** What becomes of it next, when there is something. One call at a time. */
+  next(): Promise<LiveCallNews>
+  /** Ends it. A stream that is pulled ends with `completed`, and waits for the next call otherwise. */
+  end(reason: LiveFinish): Promise<undefined>
+}
+
 /** A publisher in this process. */
 export declare class NativePublisher {
   /** Says how a track's frames are coded from here on. */
@@ -73,6 +87,8 @@ export declare class NativeServer {
   liveBridgeSources(bridge: number, sources: BridgeSources): Promise<undefined>
   /** Ends a bridge. */
   liveStopBridge(bridge: number): Promise<undefined>
+  /** Begins to push a stream to a foreign server, or, with an identity, to pull one and publish it in its name. */
+  liveCall(key: string, pullAs?: string | undefined | null): Promise<NativeCall>
   /** Records a stream; resolves to the recording's number. */
   liveRecord(key: string, options: RecordOptions): Promise<number>
   /** Ends a recording; resolves to its files, or to null when it has ended before. */
@@ -327,6 +343,14 @@ export interface LiveBatch {
   data: Buffer
   /** Set with the last batch. */
   end?: LiveEnd
+}
+
+/** What becomes of a call. */
+export interface LiveCallNews {
+  /** Absent: it is connected. Present: it is over. */
+  ended?: CloseReason
+  /** The reason in words, where there are some. */
+  message?: string
 }
 
 /** A client of a protocol that the application speaks. */

@@ -15,6 +15,8 @@
  * - `ERR_ADDRINUSE`: the port is taken.
  * - `ERR_STORAGE`: a directory of recordings cannot be read.
  * - `ERR_AUTH`: the peer may not do that.
+ * - `ERR_REMOTE`: a foreign server cannot be reached, or does not do what it should; `cause` has its
+ *   words.
  * - `ERR_TIMEOUT`: nothing came in time.
  * - `ERR_INTERNAL`: our fault; please report it.
  * - `ERR_NATIVE_LOAD`: the native addon is missing for this platform.
@@ -34,6 +36,7 @@ export type SluiceErrorCode =
   | 'ERR_ADDRINUSE'
   | 'ERR_STORAGE'
   | 'ERR_AUTH'
+  | 'ERR_REMOTE'
   | 'ERR_TIMEOUT'
   | 'ERR_INTERNAL'
   | 'ERR_NATIVE_LOAD';
@@ -53,6 +56,7 @@ const codes: readonly SluiceErrorCode[] = [
   'ERR_ADDRINUSE',
   'ERR_STORAGE',
   'ERR_AUTH',
+  'ERR_REMOTE',
   'ERR_TIMEOUT',
   'ERR_INTERNAL',
   'ERR_NATIVE_LOAD',

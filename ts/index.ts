@@ -32,6 +32,7 @@ export {
   type LiveObserverEvents,
   type LiveQos,
   type PublishOptions,
+  type PullOptions,
   type StreamInfo,
   type StreamTrack,
 } from './live/live.js';
@@ -59,6 +60,16 @@ export {
   type FrameInput,
   type TrackConfig,
 } from './live/publish-session.js';
+export { Push } from './live/push.js';
+export { Pull } from './live/pull.js';
+export {
+  ForeignSession,
+  type ForeignEnded,
+  type ForeignEndReason,
+  type ForeignOptions,
+  type ForeignSessionEvents,
+  type Reconnecting,
+} from './live/foreign-session.js';
 export {
   Recording,
   type RecordingEvents,

@@ -30,11 +30,20 @@ import {
   type Responder,
 } from './exchange.js';
 import { fetchHandler, type FetchHandler } from './fetch-handler.js';
+import {
+  beginForeign,
+  checkForeign,
+  closeForeign,
+  type ForeignOptions,
+  type ForeignSession,
+} from './foreign-session.js';
 import type { LiveTrack, StreamKey } from './media.js';
 import { parseStreamKey } from './media.js';
 import { nodeHandler, type NodeHandler } from './node-handler.js';
 import type { IngestClient, LiveProtocol, ServedProtocol } from './protocol.js';
 import { createPublishSession, type PublishSession } from './publish-session.js';
+import { createPull, type Pull } from './pull.js';
+import { createPush, type Push } from './push.js';
 import {
   Recordings,
   type Recording,
@@ -57,6 +66,15 @@ export interface PublishOptions extends WaitOptions {
   /**
    * Who publishes: whoever holds the key under the same identity goes, and readers are told of the
    * discontinuity. Default nobody else: a key that is held is refused.
+   */
+  readonly identity?: string;
+}
+
+/** How to pull. */
+export interface PullOptions extends ForeignOptions {
+  /**
+   * Who publishes what is pulled: whoever holds the key under the same identity goes. Default nobody
+   * else: a key that is held is refused.
    */
   readonly identity?: string;
 }
@@ -138,6 +156,7 @@ export class Live extends Emitter<LiveEvents> {
   readonly #streams = new Set<StreamFeed<LiveEvent>>();
   readonly #recordings: Recordings;
   readonly #bridges: Bridges;
+  readonly #foreign = new Set<ForeignSession>();
   #authorizer: Authorizer | undefined;
   #ended = false;
 
@@ -317,6 +336,44 @@ export class Live extends Emitter<LiveEvents> {
     return this.#bridges.showIn(registry, parseStreamKey(key), options);
   }
 
+  /**
+   * Pushes a stream to a foreign server by WHIP (RFC 9725), until the stream ends or `stop()`. Resolves
+   * when media flows. A server that says when to come again (`Retry-After`) is asked again then, until
+   * `signal` aborts; after that first time a lost connection is made anew by itself.
+   *
+   * @example
+   * ```ts
+   * const push = await server.live.push('live/show', { url: 'https://example.com/whip', token });
+   * push.on('reconnecting', ({ cause }) => console.warn(cause.message));
+   * ```
+   *
+   * @throws {@link SluiceError} `ERR_STREAM_NOT_FOUND` if nobody publishes it or there is no such
+   * endpoint, `ERR_AUTH`, `ERR_SDP`, `ERR_BUSY` or `ERR_REMOTE` as the server answers, with its words in
+   * `cause`; `ERR_ICE` if there is no way to it, `ERR_CODEC` if no track is one that WebRTC carries.
+   */
+  async push(key: string, options: ForeignOptions): Promise<Push> {
+    const made = { key: checkForeign(key, options), options };
+    const push = createPush({ ...made, native: this.#native, report: this.#report });
+    return this.#begin(push, options.signal);
+  }
+
+  /**
+   * Pulls a stream from a foreign server by WHEP (draft-ietf-wish-whep) and publishes it here, until
+   * `stop()`. Resolves when media flows, as `push()` does.
+   *
+   * @throws {@link SluiceError} `ERR_STREAM_ALREADY_PUBLISHING` if somebody else holds the key;
+   * otherwise as `push()`.
+   */
+  async pull(key: string, options: PullOptions): Promise<Pull> {
+    const made = { key: checkForeign(key, options), options };
+    checkOptionalString('identity', options.identity);
+    const pull = createPull(
+      { ...made, native: this.#native, report: this.#report },
+      options.identity,
+    );
+    return this.#begin(pull, options.signal);
+  }
+
   /** All live streams. */
   async streams({ signal }: WaitOptions = {}): Promise<readonly StreamInfo[]> {
     checkSignal(signal);
@@ -388,6 +445,17 @@ export class Live extends Emitter<LiveEvents> {
     return createPublishSession(name, native);
   }
 
+  async #begin<Session extends ForeignSession>(
+    session: Session,
+    signal: AbortSignal | undefined,
+  ): Promise<Session> {
+    signal?.throwIfAborted();
+    this.#foreign.add(session);
+    session.once('ended', () => this.#foreign.delete(session));
+    await beginForeign(session, signal);
+    return session;
+  }
+
   #responder({ prefix = '/live' }: HandlerOptions): Responder {
     if (!/^(\/[\w.~-]+)*$/.test(prefix)) {
       throw new RangeError(`prefix must be a path like /live, not ${JSON.stringify(prefix)}`);
@@ -441,6 +509,7 @@ export class Live extends Emitter<LiveEvents> {
   #end(): void {
     this.#ended = true;
     this.#bridges.end();
+    for (const session of this.#foreign) closeForeign(session);
     for (const stream of this.#streams) stream.finish();
   }
 }

@@ -25,6 +25,7 @@ mod events;
 mod guard;
 mod live;
 mod live_bridges;
+mod live_calls;
 mod live_events;
 mod live_recordings;
 mod live_tokens;
