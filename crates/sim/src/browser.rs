@@ -120,6 +120,10 @@ pub struct Browser {
     pub trickle: bool,
     /// What it does when it is not able to decode; off for a plain recorder.
     pub asks_keyframes: bool,
+    /// It is a foreign server that is called: it makes no offers, and its tracks go onto the m-lines it is offered.
+    pub serves: bool,
+    /// It answers that it gives no transport-wide feedback.
+    pub without_feedback: bool,
     /// Errors of its own `Rtc`, none of which a run may have.
     pub errors: Vec<String>,
     rtc: Rtc,
@@ -140,8 +144,36 @@ impl Browser {
     /// # Panics
     /// If str0m refuses the address.
     pub fn new(now: Instant, address: SocketAddr, first_encoder: u32, rng: Rng) -> Self {
+        Self::with_ice(now, address, first_encoder, rng, false)
+    }
+
+    /// A server in a browser's place, perhaps one that is ICE-lite.
+    ///
+    /// # Panics
+    /// If str0m refuses the address.
+    pub fn server(
+        now: Instant,
+        address: SocketAddr,
+        first_encoder: u32,
+        rng: Rng,
+        lite: bool,
+    ) -> Self {
+        Self {
+            serves: true,
+            ..Self::with_ice(now, address, first_encoder, rng, lite)
+        }
+    }
+
+    fn with_ice(
+        now: Instant,
+        address: SocketAddr,
+        first_encoder: u32,
+        rng: Rng,
+        lite: bool,
+    ) -> Self {
         let mut config = Rtc::builder()
             .set_rtp_mode(true)
+            .set_ice_lite(lite)
             .clear_codecs()
             .enable_opus(true, false)
             .enable_vp8(true)
@@ -175,6 +207,8 @@ impl Browser {
             signals: Vec::new(),
             trickle: false,
             asks_keyframes: true,
+            serves: false,
+            without_feedback: false,
             errors: Vec::new(),
             rtc,
             last_sent: None,
@@ -276,7 +310,11 @@ impl Browser {
 
     /// Offers what there is to offer, unless an offer of ours is in flight.
     pub fn negotiate(&mut self, now: Instant) {
-        if self.pending.is_some() || self.closed || !(self.wants_offer || self.wants_restart) {
+        if self.serves
+            || self.pending.is_some()
+            || self.closed
+            || !(self.wants_offer || self.wants_restart)
+        {
             return;
         }
         let mut api = self.rtc.sdp_api();
@@ -353,7 +391,14 @@ impl Browser {
                         answer.map_err(|e| e.to_string())
                     });
                 match answer {
-                    Ok(answer) => self.signals.push(Signal::Answer(answer.to_sdp_string())),
+                    Ok(answer) => {
+                        let mut text = answer.to_sdp_string();
+                        if self.without_feedback {
+                            let kept = text.lines().filter(|line| !is_feedback(line));
+                            text = kept.collect::<Vec<_>>().join("\r\n") + "\r\n";
+                        }
+                        self.signals.push(Signal::Answer(text));
+                    }
                     Err(why) => self.errors.push(format!("offer refused: {why}\n{text}")),
                 }
             }
@@ -607,6 +652,16 @@ impl Browser {
     fn on_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Connected => self.connected = true,
+            Event::MediaAdded(added) if self.serves => {
+                let fits = |track: &&mut LocalTrack| {
+                    track.mid.is_none()
+                        && (track.format == Format::Opus) == (added.kind == MediaKind::Audio)
+                };
+                if let Some(track) = self.tracks.iter_mut().find(fits) {
+                    track.mid = Some(added.mid);
+                    track.offered = false;
+                }
+            }
             Event::RtpPacket(packet) => self.on_packet(now, &packet),
             Event::KeyframeRequest(request) => {
                 for track in &mut self.tracks {
@@ -667,6 +722,10 @@ impl Browser {
             self.errors.push(error.to_string());
         }
     }
+}
+
+fn is_feedback(line: &str) -> bool {
+    line.ends_with("transport-cc") || line.contains("transport-wide-cc")
 }
 
 /// The part of an RTP header that SRTP leaves in the clear (RFC 3711 §3.1).

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sluice_sfu::{
-    ClientId, ClientOptions, ClientSeed, ClientStats, CloseReason, Datagram, Deadline,
-    LocalCandidate, Output, Propagated, Registry, RegistryOptions, Route, Router, SfuError,
+    Calling, ClientId, ClientOptions, ClientSeed, ClientStats, CloseReason, Datagram, Deadline,
+    LocalCandidate, Output, Propagated, Registry, RegistryOptions, Role, Route, Router, SfuError,
     SubscribedTrack, Tapped, TrackId, Transport,
 };
 
@@ -126,12 +126,59 @@ impl World {
     /// # Panics
     /// If the registry refuses it.
     pub fn join(&mut self, options: ClientOptions, up: Profile, down: Profile) -> usize {
+        let (address, first) = self.next_place();
+        let browser = Browser::new(self.now, address, first, self.rng.fork());
+        self.enter(browser, options, up, down)
+    }
+
+    /// A foreign server is there to be called, perhaps an ICE-lite one. Call [`Self::call`].
+    ///
+    /// # Panics
+    /// If the registry refuses it.
+    pub fn find_server(&mut self, calling: Calling, lite: bool, profile: Profile) -> usize {
+        let (address, first) = self.next_place();
+        let browser = Browser::server(self.now, address, first, self.rng.fork(), lite);
+        let mut options = ClientOptions::default();
+        if !calling.receive.is_empty() {
+            options.role = Role::Publish;
+        }
+        let calling = Calling {
+            candidates: vec![candidate()],
+            ..calling
+        };
+        options.calling = Some(calling);
+        self.enter(browser, options, profile.clone(), profile)
+    }
+
+    /// Offers to a foreign server; `greets`: it is to begin the DTLS handshake.
+    pub fn call(&mut self, peer: usize, greets: bool) {
+        let id = self.peers[peer].id;
+        let offer = self.with_registry(|r, now, out| r.create_offer(now, id, out));
+        let Ok(Some(offer)) = offer else {
+            self.find(|| format!("peer {peer}: no offer to a foreign server: {offer:?}"));
+            return;
+        };
+        let setup = if greets { "passive" } else { "actpass" };
+        let offer = offer.replace("a=setup:actpass", &format!("a=setup:{setup}"));
+        self.tell(peer, Signal::Offer(offer));
+    }
+
+    fn next_place(&self) -> (SocketAddr, u32) {
         let index = self.peers.len();
         let low = u8::try_from(index % 200).unwrap_or_default();
         let port = 5000 + u16::try_from(index).unwrap_or_default();
-        let address = SocketAddr::from(([10, 1, 0, low + 1], port));
         let first = u32::try_from(index).unwrap_or_default() * 1000;
-        let browser = Browser::new(self.now, address, first, self.rng.fork());
+        (SocketAddr::from(([10, 1, 0, low + 1], port)), first)
+    }
+
+    fn enter(
+        &mut self,
+        browser: Browser,
+        options: ClientOptions,
+        up: Profile,
+        down: Profile,
+    ) -> usize {
+        let index = self.peers.len();
         let id = ClientId::new(index as u64 + 1);
         let token = u32::try_from(index).unwrap_or_default();
         let seed = ClientSeed {
