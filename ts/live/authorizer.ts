@@ -31,7 +31,7 @@ export type Verdict = boolean | Allowed | Refused;
 export interface Allowed {
   /** The discriminant. */
   readonly allow: true;
-  /** Who it is. Two publishers without identity are the same one: each takes over from the other. */
+  /** Who it is. A publisher without identity is the same as no other: it takes no key that is held. */
   readonly identity?: string;
 }
 

@@ -269,7 +269,9 @@ impl Engine {
         };
         if let Some(holder) = &stream.session {
             let policy = app.spec.takeover;
-            let takeover = if holder.identity == request.identity {
+            // Who is nobody in particular is not the one who holds it.
+            let is_holder = holder.identity.is_some() && holder.identity == request.identity;
+            let takeover = if is_holder {
                 policy.same_identity
             } else {
                 policy.other_identity

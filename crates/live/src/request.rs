@@ -146,8 +146,8 @@ pub type PlayRequest = AccessRequest;
 pub enum Verdict {
     /// Let in.
     Allow {
-        /// Who it is; `None` keeps what the request says. Two publishers without identity are the same one: an
-        /// authorizer that names nobody lets everybody be anybody.
+        /// Who it is; `None` keeps what the request says. A publisher without identity is the same as no other: it takes
+        /// no key that is held, and is not taken for the one who holds it.
         identity: Option<Identity>,
     },
     /// Refused.

@@ -186,6 +186,27 @@ fn d16_the_same_identity_replaces_and_another_is_rejected() {
 }
 
 #[test]
+fn d16_who_has_no_identity_takes_no_key_that_is_held() {
+    let mut stage = Stage::new();
+    let held = Err(StreamError::StreamAlreadyPublishing);
+    let first = stage.try_publish("show", None).unwrap();
+    stage.announce(first);
+    stage.push(first, picture(0, 0, true, 100));
+    let viewer = stage.subscribe("show");
+    assert_eq!(stage.try_publish("show", None), held, "another stranger");
+    assert_eq!(stage.try_publish("show", Some("encoder")), held);
+    stage
+        .engine
+        .finish(stage.now, first, FinishReason::Disconnected)
+        .unwrap();
+    let second = stage.try_publish("show", None).unwrap();
+    assert_eq!(second.epoch(), 2, "a lost publisher holds no key");
+    stage.announce(second);
+    stage.push(second, picture(1, 0, true, 100));
+    assert_eq!(discontinuities(&stage.read_all(viewer)), 1);
+}
+
+#[test]
 fn another_encoder_brings_another_configuration() {
     let mut stage = Stage::new();
     let first = stage.publish("show");

@@ -174,8 +174,7 @@ impl Scripts {
 }
 
 impl Live {
-    /// Publishes in the application's own name, or puts the wish of somebody else before the authorizer. The application
-    /// without an identity is nobody else: it takes no key that is held.
+    /// Publishes in the application's own name, or puts the wish of somebody else before the authorizer.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
@@ -186,9 +185,7 @@ impl Live {
         let (request, own) = match wish {
             PublishWish::Own { key, identity } => {
                 let mut request = AccessRequest::new(key, Protocol::APPLICATION);
-                let number = self.scripts.number(self.shard);
-                let nobody_else = || Identity::new(&format!("application {number}"));
-                request.identity = Some(identity.unwrap_or_else(nobody_else));
+                request.identity = identity;
                 (request, true)
             }
             PublishWish::Of(request) => (*request, false),
