@@ -1,5 +1,4 @@
 //! Foreign servers that a room calls: it offers, and finds the way by full ICE.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
@@ -97,12 +96,12 @@ fn a_server_without_feedback_is_not_held_back_by_a_guess() {
     world.call(server, false);
     world.run_for(s(10));
     let [publisher, server] = [&world.peers[0].browser, &world.peers[server].browser];
-    let pictures = server
+    let mut pictures = server
         .arrivals
         .iter()
         .rev()
         .filter(|a| a.codec == Codec::Vp8);
-    let shown = pictures.filter_map(|a| a.stamp).next().unwrap();
+    let shown = pictures.find_map(|a| a.stamp).unwrap();
     let made = publisher.made[&shown.encoder].last().unwrap();
     let behind = made.frame - shown.frame;
     assert!(behind < 12, "{behind} frames behind");

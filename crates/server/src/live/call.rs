@@ -134,6 +134,15 @@ impl Calls {
         self.due
     }
 
+    /// Tells the caller that this client has no more to do here, if it is one that was called: whoever called it takes
+    /// leave before it is closed, so that its server knows why.
+    pub(super) fn is_told(&mut self, client: ClientId, why: &str) -> bool {
+        let is_called = self.clients.contains_key(&client);
+        let reason = CloseReason::Application(why.to_owned());
+        self.tell(client, CallNews::Ended(reason));
+        is_called
+    }
+
     fn tell(&mut self, client: ClientId, news: CallNews) {
         let Some(id) = self.clients.get(&client).copied() else {
             return;

@@ -280,7 +280,10 @@ impl Live {
             return;
         };
         for viewer in hall.viewers.clone() {
-            close(now, rooms, viewer, "the stream has ended");
+            let why = "the stream has ended";
+            if !self.calls.is_told(viewer, why) {
+                close(now, rooms, viewer, why);
+            }
         }
     }
 
