@@ -1,36 +1,14 @@
 import wrtc from '@roamhq/wrtc';
 import { runStack } from './whip-client.js';
+import { feed, received } from './wrtc-media.js';
 
-const { MediaStream, RTCPeerConnection, nonstandard } = wrtc;
-const { RTCAudioSource, RTCVideoSource } = nonstandard;
-
-/** A gradient that moves, in I420. */
-function frame(count: number) {
-  const [width, height] = [320, 240];
-  const data = new Uint8Array(width * height * 1.5).fill(128);
-  for (let i = 0; i < width * height; i++) data[i] = (i + count * 4) & 255;
-  return { width, height, data };
-}
-
-const sine = {
-  samples: Int16Array.from({ length: 480 }, (_, i) => Math.sin(i / 10) * 8000),
-  sampleRate: 48_000,
-  bitsPerSample: 16,
-  channelCount: 1,
-  numberOfFrames: 480,
-};
+const { RTCPeerConnection } = wrtc;
 
 // libwebrtc M106: real encoders and decoders, so that a picture counts when it decoded.
 await runStack({
   publish() {
     const connection = new RTCPeerConnection();
-    const [picture, tone] = [new RTCVideoSource(), new RTCAudioSource()];
-    const stream = new MediaStream();
-    connection.addTrack(picture.createTrack(), stream);
-    connection.addTrack(tone.createTrack(), stream);
-    let count = 0;
-    setInterval(() => picture.onFrame(frame(count++)), 33);
-    setInterval(() => tone.onData(sine), 10);
+    feed(connection);
     return { connection, received: async () => ({ video: 0, audio: 0 }) };
   },
 
@@ -38,15 +16,6 @@ await runStack({
     const connection = new RTCPeerConnection();
     connection.addTransceiver('video', { direction: 'recvonly' });
     connection.addTransceiver('audio', { direction: 'recvonly' });
-    const received = async () => {
-      const counts = { video: 0, audio: 0 };
-      for (const report of (await connection.getStats()).values()) {
-        if (report.type !== 'inbound-rtp') continue;
-        if (report.kind === 'video') counts.video = report.framesDecoded ?? 0;
-        else counts.audio = report.packetsReceived;
-      }
-      return counts;
-    };
-    return { connection, received };
+    return { connection, received: () => received(connection) };
   },
 });

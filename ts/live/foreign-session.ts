@@ -200,8 +200,12 @@ export abstract class ForeignSession extends Emitter<ForeignSessionEvents> {
     } finally {
       const isDone = signal.aborted && signal.reason === 'stopped';
       const how = isDone ? 'completed' : 'disconnected';
-      await native?.end(how as LiveFinish).catch(() => {});
+      const end = async () => native?.end(how as LiveFinish).catch(() => {});
+      // Whoever publishes says why before it goes silent, there or here: else the stream would wait
+      // for it to come back.
+      if (this.#pullAs !== undefined) await end();
       if (resource !== undefined) await this.#signaling.end(resource);
+      await end();
     }
   }
 
