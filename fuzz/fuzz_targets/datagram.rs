@@ -1,7 +1,7 @@
 #![no_main]
 
 #[path = "../src/room.rs"]
-#[expect(dead_code, reason = "one of its two targets")]
+#[expect(dead_code, reason = "one of its targets")]
 mod room;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| room::datagram(data));

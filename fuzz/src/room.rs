@@ -1,12 +1,13 @@
 //! The doors of a room: a session description, and a datagram for each kind of sender.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sluice_sfu::{
-    ClientId, ClientOptions, ClientSeed, CloseReason, LocalCandidate, Output, Registry,
-    RegistryOptions, Transport,
+    Calling, ClientId, ClientOptions, ClientSeed, CloseReason, Codec, LocalCandidate, MediaKind,
+    Output, Registry, RegistryOptions, Role, Transport,
 };
 use sluice_sim::{Format, Profile, World};
 
@@ -36,6 +37,57 @@ pub fn sdp_offer(data: &[u8]) {
     let _ = registry.close_client(now, id, CloseReason::RegistryClosed, &mut out);
     assert!(registry.is_empty());
     assert_eq!(registry.counters().client_panics, 0);
+}
+
+/// What a foreign server answers to our offer, with `MID0` and `MID1` for the names of its m-lines: taken or refused,
+/// and whoever wrote it has us send to few places, of which it returns the number; no panic is contained.
+pub fn sdp_answer(data: &[u8]) -> usize {
+    let mut text = String::from_utf8_lossy(data).into_owned();
+    let now = Instant::now();
+    let address = SocketAddr::from(([10, 0, 0, 1], 3478));
+    let transport = Transport::Udp;
+    let candidates = vec![LocalCandidate { address, transport }];
+    let mut registry = Registry::new(now, RegistryOptions::new(candidates.clone()));
+    let mut out = Output::default();
+    let id = ClientId::new(1);
+    let seed = ClientSeed {
+        id,
+        token: 0,
+        ufrag: "ufrag00000000001".to_owned(),
+        password: "password-of-000000000001".to_owned(),
+    };
+    let mut options = ClientOptions::default();
+    options.role = Role::Publish;
+    options.calling = Some(Calling {
+        candidates,
+        codecs: vec![Codec::Opus, Codec::Vp8, Codec::H264],
+        receive: vec![MediaKind::Video, MediaKind::Audio],
+    });
+    let key = registry
+        .insert(now, seed, options, &mut out)
+        .expect("an empty room has place");
+    let offer = registry
+        .create_offer(now, id, &mut out)
+        .expect("it is there")
+        .expect("there is something to receive");
+    let mids = offer.lines().filter_map(|line| line.strip_prefix("a=mid:"));
+    for (mid, name) in mids.zip(["MID0", "MID1"]) {
+        text = text.replace(name, mid);
+    }
+    let taken = registry.accept_answer(now, id, &text, &mut out);
+    for n in 1..20 {
+        let later = now + Duration::from_millis(50 * n);
+        registry.handle_timeout(later, key, &mut out);
+        registry.handle_tick(later, &mut out);
+    }
+    let called: HashSet<SocketAddr> = out.transmits.iter().map(|t| t.destination).collect();
+    assert!(called.len() <= 16, "{} places are called", called.len());
+    assert!(taken.is_ok() || called.is_empty(), "{taken:?}");
+    // Refused half-way it is gone already.
+    let _ = registry.close_client(now, id, CloseReason::RegistryClosed, &mut out);
+    assert!(registry.is_empty());
+    assert_eq!(registry.counters().client_panics, 0);
+    called.len()
 }
 
 /// A byte that picks the sender and how far its handshake is, then the datagram: a connected pair

@@ -420,6 +420,18 @@ fn sdp_offer_survives_its_corpus_and_mutations() {
 }
 
 #[test]
+fn sdp_answer_survives_its_corpus_and_mutations() {
+    let corpus = corpus("sdp_answer");
+    let called: Vec<usize> = corpus.iter().map(|text| room::sdp_answer(text)).collect();
+    assert!(called.contains(&1) && called.contains(&16), "{called:?}");
+    let mut rng = Rng::new(7);
+    for _ in 0..4_000 {
+        let text = mutated_text(&corpus, &mut rng);
+        room::sdp_answer(text.as_bytes());
+    }
+}
+
+#[test]
 fn datagram_survives_its_corpus_and_mutations() {
     let corpus = corpus("datagram");
     for input in &corpus {
