@@ -116,6 +116,11 @@ fn live(text: &mut Text, live: &LiveCounters) {
         ),
         ("live_viewers", "Clients that play by WHEP.", live.viewers),
         (
+            "live_calls",
+            "Foreign servers that streams are pushed to or pulled from.",
+            live.calls,
+        ),
+        (
             "live_playlists",
             "Streams that are cut for HLS.",
             live.playlists,

@@ -134,6 +134,11 @@ impl Calls {
         self.due
     }
 
+    /// Those whose offers were made.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Tells the caller that this client has no more to do here, if it is one that was called: whoever called it takes
     /// leave before it is closed, so that its server knows why.
     pub(super) fn is_told(&mut self, client: ClientId, why: &str) -> bool {
@@ -281,7 +286,8 @@ impl Live {
                 news: VecDeque::new(),
                 waiting: None,
             })),
-            Err(error) => refused(error),
+            // It was closed before it came to an offer.
+            Err(_) => refused(ServerError::Busy),
         }
     }
 

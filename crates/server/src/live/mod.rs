@@ -254,6 +254,7 @@ impl Live {
             publishers: self.engine.publishers() as u64,
             subscribers: self.engine.subscribers() as u64,
             viewers: viewers.sum::<usize>() as u64,
+            calls: self.calls.len() as u64,
             playlists: self.packagers.len() as u64,
             waiting: self.waiting_requests() as u64,
             sessions: self.wish.sessions() as u64,

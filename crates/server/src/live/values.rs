@@ -148,6 +148,7 @@ pub(crate) struct LiveCounters {
     pub(crate) publishers: u64,
     pub(crate) subscribers: u64,
     pub(crate) viewers: u64,
+    pub(crate) calls: u64,
     pub(crate) playlists: u64,
     pub(crate) waiting: u64,
     pub(crate) sessions: u64,
@@ -161,6 +162,7 @@ impl std::ops::AddAssign for LiveCounters {
         self.publishers += other.publishers;
         self.subscribers += other.subscribers;
         self.viewers += other.viewers;
+        self.calls += other.calls;
         self.playlists += other.playlists;
         self.waiting += other.waiting;
         self.sessions += other.sessions;
