@@ -1,11 +1,12 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { allowAll, Server, SluiceError } from 'sluice';
 import type { ForeignEnded, ForeignOptions, Live, Reconnecting, SluiceErrorCode } from 'sluice';
-import { AUDIO, play, VIDEO } from './live-media.js';
+import { AUDIO, play, sound, VIDEO } from './live-media.js';
 
 async function start(t: ExecutionContext, shards = 1) {
   const server = await Server.start({ udpPort: 0, bindAddress: '127.0.0.1', shards });
@@ -98,6 +99,24 @@ async function front(t: ExecutionContext, target: { origin: string }) {
   });
 }
 
+/** UDP sockets of this process. */
+function sockets(): number {
+  const inodes = new Set(
+    readFileSync('/proc/net/udp', 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/)[9]),
+  );
+  const open = readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'utf8' });
+      return inodes.has(/^socket:\[(\d+)\]$/.exec(target)?.[1]);
+    } catch {
+      return false; // closed since it was listed
+    }
+  });
+  return open.length;
+}
+
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 20_000; Date.now() < end; await sleep(20)) {
     if (await what()) return;
@@ -184,6 +203,84 @@ test('a pull takes over from one of the same identity', async (t) => {
   t.is((await ended)[0].reason, 'streamEnded');
   await frames(here.live, 'live/copy', 20);
   await second.stop();
+});
+
+test('a stream of sound alone goes there and comes back', async (t) => {
+  const [here, there] = [await start(t), await start(t)];
+  const session = await here.live.publish('live/radio');
+  await session.setTrack({ track: AUDIO, codec: 'opus' });
+  const controller = new AbortController();
+  const playing = (async () => {
+    for (let n = 0; !controller.signal.aborted; n += 1) {
+      await session.write(sound(n));
+      await sleep(20);
+    }
+  })();
+  const push = await here.live.push('live/radio', { url: `${there.origin}/live/live/radio/whip` });
+  const pull = await here.live.pull('live/back', { url: `${there.origin}/live/live/radio/whep` });
+  let heard = 0;
+  for await (const { type } of await here.live.subscribe('live/back')) {
+    if (type === 'frame' && ++heard >= 20) break;
+  }
+  t.is((await here.live.streams()).find(({ key }) => key.endsWith('back'))?.tracks.length, 1);
+  await Promise.all([push.stop(), pull.stop()]);
+  controller.abort();
+  await playing;
+});
+
+test('a push waits for the first frames of its stream, or until it is no longer wanted', async (t) => {
+  const [here, there] = [await start(t), await start(t)];
+  const { origin, of } = await front(t, there);
+  const url = `${origin}/live/live/copy/whip`;
+  const session = await here.live.publish('live/show');
+  const signal = AbortSignal.timeout(300);
+  const given = here.live.push('live/show', { url, signal });
+  t.is(await t.throwsAsync(given, { any: true }), signal.reason);
+  const push = here.live.push('live/show', { url });
+  await sleep(300);
+  t.is(of('POST').length, 0);
+  const controller = new AbortController();
+  const playing = play(session, controller.signal);
+  await (await push).stop();
+  t.is(of('POST').length, 1);
+  controller.abort();
+  await playing;
+});
+
+// No other test of this process opens sockets meanwhile.
+test.serial('calls come and go and leave nothing', async (t) => {
+  const { server, live } = await start(t);
+  await broadcast(t, live);
+  const { origin } = await script(t, () => ({ status: 403 }));
+  await refused(t, live, origin);
+  const before = sockets();
+  for (let round = 0; round < 40; round += 1) await refused(t, live, origin);
+  await Promise.all(
+    Array.from({ length: 40 }, (_, n) => t.throwsAsync(live.pull(`live/${n}`, { url: origin }))),
+  );
+  await until(() => sockets() <= before);
+  t.regex(await server.metrics(), /^\w*live_calls 0$/m);
+});
+
+test('a shard makes 127 calls at once and refuses the next', async (t) => {
+  const { live } = await start(t);
+  const { origin, requests } = await script(t, () => new Promise(() => {}));
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  const call = (n: number) =>
+    live.pull(`live/${n}`, { url: origin, signal: controller.signal }).catch(() => {});
+  const calls = Array.from({ length: 127 }, (_, n) => call(n));
+  await until(() => requests.length === 127);
+  await t.throwsAsync(live.pull('live/more', { url: origin }), { code: 'ERR_BUSY' });
+  controller.abort();
+  await Promise.all(calls);
+});
+
+test('a server that says nothing is given up after 10 s', async (t) => {
+  const { live } = await start(t);
+  await broadcast(t, live);
+  const { origin } = await script(t, () => new Promise(() => {}));
+  t.is((await refused(t, live, origin)).code, 'ERR_TIMEOUT');
 });
 
 test('a push ends with its stream', async (t) => {
@@ -412,7 +509,8 @@ test('a server that answers and is not there is given up, and its session delete
   const { origin, of } = await script(t, async ({ method, url, body }) => {
     if (method === 'DELETE') return { status: 200 };
     const headers = { 'content-type': 'application/sdp' };
-    const response = await fetch(`${there.origin}${url}`, { method, headers, body });
+    const post = { method: 'POST', headers, body };
+    const response = await fetch(`${there.origin}${url}`, post);
     const answer = (await response.text()).replace(/^a=candidate:.*\r\n/gm, '');
     return { status: 201, headers: { location: '/session' }, body: answer };
   });
