@@ -31,6 +31,25 @@ fn a_server_that_is_called_gets_what_is_published() {
 }
 
 #[test]
+fn a_server_that_is_called_gets_whatever_codec_the_stream_has() {
+    for (format, codec) in [
+        (Format::Vp9(1), Codec::Vp9),
+        (Format::H264, Codec::H264),
+        (Format::Av1, Codec::Av1),
+    ] {
+        let mut world = World::new(7);
+        publisher(&mut world, format, 30, 4000);
+        let codecs = [codec, Codec::Opus];
+        let server = world.find_server(push(&codecs), true, Profile::default());
+        world.call(server, false);
+        world.run_for(s(5));
+        let browser = &world.peers[server].browser;
+        assert!(browser.frames() > 100, "{codec:?}: {}", browser.frames());
+        clean(world);
+    }
+}
+
+#[test]
 fn a_server_that_is_called_publishes() {
     for (lite, greets) in ALL {
         let mut world = World::new(2);
