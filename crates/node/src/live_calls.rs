@@ -60,7 +60,7 @@ pub struct NativeCall {
 #[napi]
 impl NativeCall {
     /// What it is offered.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn offer(&self) -> String {
         self.sdp.clone()
     }
