@@ -31,7 +31,10 @@ export type Verdict = boolean | Allowed | Refused;
 export interface Allowed {
   /** The discriminant. */
   readonly allow: true;
-  /** Who it is. A publisher without identity is the same as no other: it takes no key that is held. */
+  /**
+   * Who it is. A publisher without identity is the same as no other: it takes no key that is held,
+   * and loses its own to the next one after 2 s of silence.
+   */
   readonly identity?: string;
 }
 

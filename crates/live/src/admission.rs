@@ -269,8 +269,11 @@ impl Engine {
         };
         if let Some(holder) = &stream.session {
             let policy = app.spec.takeover;
-            // Who is nobody in particular is not the one who holds it.
-            let is_holder = holder.identity.is_some() && holder.identity == request.identity;
+            // Who is nobody in particular is not the one who holds it, unless that one is gone without a word.
+            let is_holder = match &holder.identity {
+                Some(_) => holder.identity == request.identity,
+                None => now.saturating_duration_since(holder.active) >= SILENT,
+            };
             let takeover = if is_holder {
                 policy.same_identity
             } else {
@@ -348,5 +351,7 @@ impl Engine {
 }
 
 const MAX_CREDENTIALS: usize = 8 << 10;
+/// A publisher that nobody knows and that sends nothing for so long was killed, or lost its way: media has no such gaps.
+const SILENT: std::time::Duration = std::time::Duration::from_secs(2);
 /// A keyframe may come at many times the mean rate, so a limit is one over more than a moment.
 pub(crate) const RATE_WINDOW: std::time::Duration = std::time::Duration::from_secs(2);

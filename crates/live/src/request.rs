@@ -147,7 +147,7 @@ pub enum Verdict {
     /// Let in.
     Allow {
         /// Who it is; `None` keeps what the request says. A publisher without identity is the same as no other: it takes
-        /// no key that is held, and is not taken for the one who holds it.
+        /// no key that is held, and holds its own as long as it sends: after 2 s of silence the next one has it.
         identity: Option<Identity>,
     },
     /// Refused.

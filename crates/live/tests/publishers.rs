@@ -195,15 +195,22 @@ fn d16_who_has_no_identity_takes_no_key_that_is_held() {
     let viewer = stage.subscribe("show");
     assert_eq!(stage.try_publish("show", None), held, "another stranger");
     assert_eq!(stage.try_publish("show", Some("encoder")), held);
+    stage.pass(SECOND);
+    assert_eq!(stage.try_publish("show", None), held, "a moment is nothing");
+    stage.pass(SECOND);
+    let first = stage.try_publish("show", None).unwrap();
+    assert_eq!(first.epoch(), 2, "it is gone without a word");
+    stage.announce(first);
+    stage.push(first, picture(1, 0, true, 100));
     stage
         .engine
         .finish(stage.now, first, FinishReason::Disconnected)
         .unwrap();
     let second = stage.try_publish("show", None).unwrap();
-    assert_eq!(second.epoch(), 2, "a lost publisher holds no key");
+    assert_eq!(second.epoch(), 3, "a lost publisher holds no key");
     stage.announce(second);
-    stage.push(second, picture(1, 0, true, 100));
-    assert_eq!(discontinuities(&stage.read_all(viewer)), 1);
+    stage.push(second, picture(2, 0, true, 100));
+    assert_eq!(discontinuities(&stage.read_all(viewer)), 2);
 }
 
 #[test]

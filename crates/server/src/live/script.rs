@@ -174,7 +174,8 @@ impl Scripts {
 }
 
 impl Live {
-    /// Publishes in the application's own name, or puts the wish of somebody else before the authorizer.
+    /// Publishes in the application's own name, or puts the wish of somebody else before the authorizer. The application
+    /// without an identity is nobody else: it takes no key that is held, and keeps its own though it says nothing.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
@@ -185,7 +186,9 @@ impl Live {
         let (request, own) = match wish {
             PublishWish::Own { key, identity } => {
                 let mut request = AccessRequest::new(key, Protocol::APPLICATION);
-                request.identity = identity;
+                let number = self.scripts.number(self.shard);
+                let nobody_else = || Identity::new(&format!("application {number}"));
+                request.identity = Some(identity.unwrap_or_else(nobody_else));
                 (request, true)
             }
             PublishWish::Of(request) => (*request, false),
