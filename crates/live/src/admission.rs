@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use sluice_media::StreamKey;
+
 use crate::engine::Engine;
 use crate::error::StreamError;
 use crate::event::FinishReason;
@@ -257,9 +259,12 @@ impl Engine {
         id: AdmissionId,
         request: &AccessRequest,
     ) -> Result<Claim, StreamError> {
+        if self.is_reserved(&request.key) {
+            return Err(StreamError::StreamAlreadyPublishing);
+        }
         let index = match self.keys.get(&request.key) {
             Some(index) => *index,
-            None => self.create(now, request)?,
+            None => self.create(now, &request.key)?,
         };
         let Some(stream) = self.streams.at_mut(index) else {
             return Err(StreamError::StreamNotFound);
@@ -300,13 +305,13 @@ impl Engine {
         begun.map(Claim::Has).ok_or(StreamError::StreamNotFound)
     }
 
-    fn create(&mut self, now: Instant, request: &AccessRequest) -> Result<u32, StreamError> {
+    pub(crate) fn create(&mut self, now: Instant, key: &StreamKey) -> Result<u32, StreamError> {
         self.room_for_publisher()?;
         let limit = self.options.max_ring_bytes;
         if self.ring_bytes >= limit {
             return Err(StreamError::RingMemoryExhausted { limit });
         }
-        let app = self.app_names.get(request.key.app());
+        let app = self.app_names.get(key.app());
         let app = *app.ok_or(StreamError::AppNotFound)?;
         let home = self.apps.get_mut(app).ok_or(StreamError::AppNotFound)?;
         let limit = home.spec.limits.max_streams;
@@ -314,17 +319,17 @@ impl Engine {
             return Err(StreamError::StreamLimitReached { limit });
         }
         home.streams += 1;
-        let key = Arc::new(request.key.clone());
+        let key = Arc::new(key.clone());
         let (index, _) = self.streams.insert(|index, generation| {
             let id = StreamId { index, generation };
             Box::new(Stream::new(now, id, Arc::clone(&key), app, &home.spec))
         });
         self.keys.insert(Arc::clone(&key), index);
-        self.tell_layers(&key);
+        self.note_layer(&key, index);
         Ok(index)
     }
 
-    const fn room_for_publisher(&self) -> Result<(), StreamError> {
+    pub(crate) const fn room_for_publisher(&self) -> Result<(), StreamError> {
         let limit = self.options.max_publishers;
         if self.publishers >= limit {
             return Err(StreamError::PublisherLimitReached { limit });
@@ -332,7 +337,7 @@ impl Engine {
         Ok(())
     }
 
-    fn session(&self, now: Instant, index: u32, request: &AccessRequest) -> Session {
+    pub(crate) fn session(&self, now: Instant, index: u32, request: &AccessRequest) -> Session {
         let app = self
             .streams
             .at(index)
@@ -346,6 +351,8 @@ impl Engine {
             frames: 0,
             bytes: 0,
             rate: limited.map(|_| Window::new(RATE_WINDOW)),
+            of: None,
+            reserves_layers: false,
         }
     }
 }

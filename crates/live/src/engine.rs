@@ -1,6 +1,6 @@
 //! All streams whose home is one shard. See the crate's documentation for the contract.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +26,8 @@ pub struct Engine {
     pub(crate) apps: Vec<App>,
     pub(crate) app_names: HashMap<Box<str>, usize>,
     pub(crate) keys: HashMap<Arc<StreamKey>, u32>,
+    /// The live layers of each base, by name.
+    pub(crate) layers: HashMap<StreamKey, BTreeMap<Box<str>, u32>>,
     pub(crate) streams: Slab<Box<Stream>>,
     pub(crate) readers: Readers,
     pub(crate) admissions: HashMap<AdmissionId, Admission>,
@@ -56,6 +58,7 @@ impl Engine {
             apps: Vec::new(),
             app_names: HashMap::new(),
             keys: HashMap::new(),
+            layers: HashMap::new(),
             streams: Slab::new(),
             readers: Readers::default(),
             admissions: HashMap::new(),
@@ -250,8 +253,8 @@ impl Engine {
         Some(id)
     }
 
-    /// Takes the key from a publisher. It goes to the one that waits longest for it; else the stream ends or waits, as
-    /// `reason` says. After `Replaced` the caller gives it to somebody.
+    /// Takes the key from a publisher, and its layers with it. The key goes to the one that waits longest for it; else
+    /// the stream ends or waits, as `reason` says. After `Replaced` the caller gives it to somebody.
     pub(crate) fn end_session(
         &mut self,
         now: Instant,
@@ -259,14 +262,38 @@ impl Engine {
         reason: FinishReason,
         tell_owner: bool,
     ) {
+        let layers = self.layers_of_turn(index);
+        if !self.take_session(index, reason, tell_owner) {
+            return;
+        }
+        for layer in &layers {
+            self.take_session(*layer, reason, false);
+        }
+        let passes_on = match reason {
+            FinishReason::Replaced => true,
+            FinishReason::Closed => false,
+            _ => self.admit_next(now, index),
+        };
+        if !passes_on {
+            self.go_without(now, index, reason);
+        }
+        for layer in layers {
+            self.await_publisher(now, layer);
+        }
+    }
+
+    /// Ends a publisher's turn and leaves the stream as it is; false when there was none.
+    pub(crate) fn take_session(
+        &mut self,
+        index: u32,
+        reason: FinishReason,
+        tell_owner: bool,
+    ) -> bool {
         let Some(stream) = self.streams.at_mut(index) else {
-            return;
+            return false;
         };
-        let Some(id) = stream.session_id() else {
-            return;
-        };
-        let Some(session) = stream.session.take() else {
-            return;
+        let (Some(id), Some(session)) = (stream.session_id(), stream.session.take()) else {
+            return false;
         };
         stream.keyframes.settle();
         self.publishers -= 1;
@@ -285,41 +312,59 @@ impl Engine {
                 reason,
             });
         }
-        if reason == FinishReason::Replaced {
+        true
+    }
+
+    /// Nobody takes the key of a publisher that ended so: the stream is over, or waits.
+    fn go_without(&mut self, now: Instant, index: u32, reason: FinishReason) {
+        let Some(stream) = self.streams.at(index) else {
             return;
+        };
+        // Who was turned away at the door leaves nothing behind.
+        let never_came = reason == FinishReason::Malformed && stream.phase == Phase::Idle;
+        match reason.ends() {
+            Some(reason) => self.conclude(index, reason),
+            None if never_came => self.conclude(index, EndReason::PublisherLost),
+            None => self.await_publisher(now, index),
         }
-        if reason != FinishReason::Closed && self.admit_next(now, index) {
-            return;
-        }
+    }
+
+    /// Keeps a stream without publisher for the resume window.
+    pub(crate) fn await_publisher(&mut self, now: Instant, index: u32) {
         let Some(stream) = self.streams.at_mut(index) else {
             return;
         };
+        if stream.is_ended() || stream.session.is_some() {
+            return;
+        }
         let window = self
             .apps
             .get(stream.app)
             .map(|app| app.spec.resume_window)
             .unwrap_or_default();
-        match reason.ends() {
-            Some(reason) => self.conclude(index, reason),
-            None if window.is_zero() => self.conclude(index, EndReason::PublisherLost),
-            None => {
-                stream.phase = Phase::Resuming {
-                    until: now + window,
-                };
-                self.outputs.event(
-                    &stream.key,
-                    StreamEventKind::SourceState {
-                        state: SourceState::Resuming,
-                        epoch: id.epoch,
-                    },
-                );
-                self.schedule(index);
-            }
+        if window.is_zero() {
+            self.conclude(index, EndReason::PublisherLost);
+            return;
         }
+        stream.phase = Phase::Resuming {
+            until: now + window,
+        };
+        self.outputs.event(
+            &stream.key,
+            StreamEventKind::SourceState {
+                state: SourceState::Resuming,
+                epoch: stream.epoch,
+            },
+        );
+        self.schedule(index);
     }
 
-    /// Ends a stream that has no publisher. Its key is free; its readers get what is left and then its end.
+    /// Ends a stream that has no publisher, and the layers that were its publisher's. Its key is free; its readers get
+    /// what is left and then its end.
     pub(crate) fn conclude(&mut self, index: u32, reason: EndReason) {
+        for layer in self.layers_of(index) {
+            self.conclude(layer, reason);
+        }
         let Some(stream) = self.streams.at_mut(index) else {
             return;
         };
@@ -331,6 +376,7 @@ impl Engine {
             app.streams -= 1;
         }
         self.keys.remove(&key);
+        self.forget_layer(&key);
         for admission in waiting {
             self.refuse(admission, StreamError::StreamNotFound);
         }
@@ -395,24 +441,6 @@ impl Engine {
         self.sweep_timers();
     }
 
-    /// Says which layers of a base are live, when `key` is one of them.
-    pub(crate) fn tell_layers(&mut self, key: &StreamKey) {
-        if key.layer_name().is_none() {
-            return;
-        }
-        let base = key.layer_base();
-        let of_base = |key: &Arc<StreamKey>| key.layer_base() == base;
-        let mut layers: Vec<Box<str>> = self
-            .keys
-            .keys()
-            .filter(|key| of_base(key))
-            .filter_map(|key| key.layer_name().map(Into::into))
-            .collect();
-        layers.sort_unstable();
-        self.outputs
-            .event(&Arc::new(base), StreamEventKind::LayersChanged { layers });
-    }
-
     /// Asks for a keyframe when one is wanted, there is somebody to ask, and the last request is a second old.
     pub(crate) fn ask_keyframe(&mut self, now: Instant, index: u32) {
         let Some(stream) = self.streams.at_mut(index) else {
@@ -452,10 +480,8 @@ impl Engine {
         let before = stream.bytes();
         stream.ring.evict(now);
         self.ring_bytes = self.ring_bytes - before + stream.bytes();
-        let idle = stream
-            .session
-            .as_ref()
-            .is_some_and(|session| now >= session.active + self.options.idle_timeout);
+        let idle = stream.idles_at(self.options.idle_timeout);
+        let idle = idle.is_some_and(|at| now >= at);
         match stream.phase {
             Phase::Resuming { until } if now >= until => {
                 self.conclude(id.index, EndReason::PublisherLost);

@@ -30,6 +30,7 @@ mod error;
 mod event;
 mod id;
 mod keyframe;
+mod layers;
 mod options;
 mod output;
 mod publish;

@@ -30,6 +30,8 @@ pub(crate) struct Stream {
     pub(crate) phase: Phase,
     pub(crate) epoch: u32,
     pub(crate) session: Option<Session>,
+    /// Of a layer: the stream whose publisher's it is or was, and with which it ends.
+    pub(crate) base: Option<StreamId>,
     /// Publishers that wait for the key, the longest first.
     pub(crate) queue: VecDeque<AdmissionId>,
     pub(crate) wake: Wake,
@@ -78,6 +80,10 @@ pub(crate) struct Session {
     pub(crate) bytes: u64,
     /// Bytes of late, for the rate limit.
     pub(crate) rate: Option<Window>,
+    /// Of a layer: the turn it is a part of.
+    pub(crate) of: Option<SessionId>,
+    /// Nobody else publishes layers of the stream.
+    pub(crate) reserves_layers: bool,
 }
 
 /// Frames that were not taken, told at most once a second.
@@ -106,6 +112,7 @@ impl Stream {
             phase: Phase::Idle,
             epoch: 0,
             session: None,
+            base: None,
             queue: VecDeque::new(),
             wake: Wake::default(),
             readers: 0,
@@ -148,6 +155,7 @@ impl Stream {
     /// A publisher takes the key: numbering goes on, timestamps begin anew.
     pub(crate) fn begin_session(&mut self, now: Instant, session: Session) -> SessionId {
         self.epoch += 1;
+        self.base = session.of.map(SessionId::stream);
         self.session = Some(session);
         self.timeline += 1;
         self.timeline_since = now;
@@ -267,11 +275,17 @@ impl Stream {
         self.lead.is_some() && self.session.is_some()
     }
 
+    /// When its publisher has been silent for too long. A layer may be: it lasts as long as its publisher's turn.
+    pub(crate) fn idles_at(&self, idle: Duration) -> Option<Instant> {
+        let session = self.session.as_ref();
+        let session = session.filter(|session| session.of.is_none());
+        session.map(|session| session.active + idle)
+    }
+
     /// When something is to be done for it next.
     pub(crate) fn due(&self, idle: Duration, max_age: Duration) -> Option<Instant> {
-        let session = self.session.as_ref();
         let times = [
-            session.map(|session| session.active + idle),
+            self.idles_at(idle),
             match self.phase {
                 Phase::Resuming { until } => Some(until),
                 _ => None,
