@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sluice_media::{Frame, MediaKind, Timestamp};
+use sluice_media::{Codec, Frame, MediaKind, Timestamp, TrackId};
 
 use crate::MuxError;
 use crate::fmp4::{Track, init_segment};
@@ -29,7 +29,7 @@ use timeline::Era;
 ///
 /// Lives as long as the stream, over any number of publishers: segment numbers, the timeline and `mfhd` sequence go
 /// on. The timeline given out starts at 0 and has no holes at discontinuities: what comes after one begins where the
-/// longest track before it ended. Drain [`poll_output`](Self::poll_output) after each call: nothing is dropped there.
+/// longest track before it ended; [`keep_times`](Self::keep_times) says otherwise. Drain [`poll_output`](Self::poll_output) after each call: nothing is dropped there.
 #[derive(Debug)]
 pub struct Segmenter {
     options: SegmenterOptions,
@@ -45,6 +45,8 @@ pub struct Segmenter {
     resume: Timestamp,
     /// The next segment does not continue the one before.
     breaks: bool,
+    /// Decode times are the frames' own.
+    keeps_times: bool,
     open: Option<Open>,
     init: u32,
     next_segment: u64,
@@ -79,6 +81,7 @@ impl Segmenter {
             cuts: VecDeque::new(),
             resume: Timestamp::new(0, NonZeroU32::MIN),
             breaks: false,
+            keeps_times: false,
             open: None,
             init: 0,
             next_segment: 0,
@@ -87,6 +90,14 @@ impl Segmenter {
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// Gives frames their own decode times from the next beginning on, so that the renditions of one stream share a
+    /// timeline (RFC 8216 §6.2.4). Frames that go back behind what was given out are moved all the same. A picture that
+    /// is coded otherwise from some keyframe on, another layer of the same stream, then is no discontinuity: times and
+    /// tracks go on, and the siblings have none there.
+    pub const fn keep_times(&mut self) {
+        self.keeps_times = true;
     }
 
     /// Says which tracks there are from the next frame on, and how they are coded.
@@ -102,7 +113,13 @@ impl Segmenter {
             return Ok(());
         }
         let bytes = init_segment(tracks)?;
+        let breaks = self.breaks;
+        let before = self.lanes.iter().map(Lane::track);
+        let goes_on = self.keeps_times && before.map(kind).eq(tracks.iter().map(kind));
         self.end_era();
+        if goes_on {
+            self.breaks = breaks;
+        }
         if !self.lanes.is_empty() {
             self.init = self.init.saturating_add(1);
         }
@@ -190,7 +207,13 @@ impl Segmenter {
             self.counters.before_keyframe = self.counters.before_keyframe.saturating_add(1);
             return;
         }
-        let era = Era::new(lane, frame, self.resume, wall_micros);
+        let era = if self.keeps_times {
+            Era::of_its_own(lane, frame, self.resume, wall_micros)
+        } else {
+            Era::new(lane, frame, self.resume, wall_micros)
+        };
+        let leaps = era.start().saturating_since(self.resume) > self.options.max_gap;
+        self.breaks |= self.keeps_times && self.next_segment > 0 && leaps;
         self.cutter.start(era.start());
         for lane in &mut self.lanes {
             lane.join_later(era.shift());
@@ -268,6 +291,11 @@ impl Segmenter {
         // Nothing to break with before the first segment.
         self.breaks = self.next_segment > 0;
     }
+}
+
+/// What of a track players notice when it changes in the midst of a timeline.
+fn kind(track: &Track) -> (TrackId, Codec, NonZeroU32) {
+    (track.id, track.config.codec, track.rate)
 }
 
 /// Other tracks' frames kept while the first keyframe is awaited; the oldest goes first. Ten seconds of sound.

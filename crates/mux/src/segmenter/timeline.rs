@@ -39,6 +39,29 @@ impl Era {
         }
     }
 
+    /// Begins with `frame` of the cutting track where it lies by itself, unless that is far behind `resume`: small
+    /// overlaps are those of tracks that end at different times.
+    pub(super) fn of_its_own(
+        lane: &Lane,
+        frame: &Frame,
+        resume: Timestamp,
+        wall_micros: i64,
+    ) -> Self {
+        let rate = lane.track().rate;
+        let own = frame.dts.rescaled(rate);
+        if own.ticks() < 0 || resume.saturating_since(own) > MAX_STEP_BACK {
+            return Self::new(lane, frame, resume, wall_micros);
+        }
+        let start = at_or_after(resume, rate).max(own);
+        Self {
+            start,
+            shift: Timestamp::new(0, rate),
+            position: start,
+            given: start,
+            anchor: (own, frame.captured_micros.unwrap_or(wall_micros)),
+        }
+    }
+
     pub(super) fn start(&self) -> Timestamp {
         self.start
     }

@@ -10,7 +10,7 @@ use super::{NtpTime, SenderInfo, TimestampUnwrapper, nanos, ticks};
 
 /// Where the RTP times of one sender's tracks meet.
 ///
-/// The origin is the arrival of the first packet of any track. A track begins where its first packet arrives; that is
+/// The origin is the arrival of the first packet of any track, or given. A track begins where its first packet arrives; that is
 /// as good as the network. From then on RTP time counts. The first sender report of the first track ties the timeline
 /// to the sender's wall clock and moves nothing. The reports of the other tracks tell by how much arrival was wrong,
 /// and later ones how far the clocks of camera and sound card have run apart: the track heads for its right place
@@ -93,6 +93,12 @@ impl Timeline {
     /// A timeline without tracks.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Puts the origin elsewhere, so that senders who follow each other share a timeline. Changes nothing once
+    /// something has been located.
+    pub fn set_origin(&mut self, origin: Instant) {
+        self.origin.get_or_insert(origin);
     }
 
     /// Adds a track of `rate` ticks per second (that of its SDP), or makes it anew; `false` at the bound.
