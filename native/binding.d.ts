@@ -758,6 +758,10 @@ export interface StreamInfo {
   ageSeconds?: number
   /** Bytes its ring keeps. */
   ringBytes: number
+  /** The names of its layers that are streams of their own. */
+  layers: Array<string>
+  /** The layer that it carries now. */
+  carries?: string
 }
 
 /** A track of a stream as it is now. */

@@ -123,6 +123,13 @@ export interface StreamInfo {
   readonly ageSeconds?: number;
   /** Bytes its ring keeps. */
   readonly ringBytes: number;
+  /** The names of its layers that are streams of their own, `app/stream~layer`. */
+  readonly layers: readonly string[];
+  /**
+   * Of a stream whose publisher sends layers (simulcast): the one it carries now. It is the best
+   * that flows; the highest is no stream of its own, as it is this one.
+   */
+  readonly carries?: string;
 }
 
 /** Makes the live kernel's face; only its server does. */

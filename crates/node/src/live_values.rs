@@ -382,6 +382,10 @@ pub struct StreamInfo {
     pub age_seconds: Option<f64>,
     /// Bytes its ring keeps.
     pub ring_bytes: f64,
+    /// The names of its layers that are streams of their own.
+    pub layers: Vec<String>,
+    /// The layer that it carries now.
+    pub carries: Option<String>,
 }
 
 impl From<stream::StreamInfo> for StreamInfo {
@@ -405,6 +409,8 @@ impl From<stream::StreamInfo> for StreamInfo {
             subscribers: length(info.subscribers),
             age_seconds: info.age_seconds,
             ring_bytes: length(info.ring_bytes),
+            layers: info.layers.into_iter().map(Into::into).collect(),
+            carries: info.carries.map(Into::into),
         }
     }
 }

@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 use super::Live;
 use super::access::Asked;
 use super::gather::expected_tracks;
-use super::hall::Publisher;
 use super::offer::is_open_at_all;
 use crate::error::ServerError;
 use crate::rooms::Rooms;
@@ -415,7 +414,7 @@ impl Live {
         }
         hall.callers.retain(|caller| *caller != client);
         let key = call.key.clone();
-        self.enter_publisher(now, rooms, &key, Publisher::new(client, session));
+        self.begin_turn(now, rooms, &key, client, session);
         let taken = take(now, rooms, client, &description);
         if taken.is_err() {
             hang_up(now, rooms, client, NOT_TAKEN);

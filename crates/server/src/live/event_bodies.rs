@@ -6,6 +6,7 @@ use sluice_proto::wish::{Event, EventReader, Layer, MediaLayers};
 use tokio::sync::oneshot;
 
 use super::Live;
+use super::publisher::Publisher;
 use super::wish::Wish;
 use crate::error::ServerError;
 use crate::shard_number::{on_shard, shard_of};
@@ -99,7 +100,7 @@ impl Live {
             let active = stream.is_some_and(|stream| stream.session().is_some());
             let viewers = hall.viewers.len() as u64;
             let publisher = hall.publisher.as_ref();
-            let rids = publisher.map_or(&[][..], |publisher| &publisher.rids);
+            let rids = publisher.map_or_else(Vec::new, Publisher::rids);
             for (key, watch) in &mut hall.watched {
                 let endpoint = &mut self.wish.endpoint;
                 if watch.active.replace(active) != Some(active) {
@@ -111,8 +112,8 @@ impl Live {
                     endpoint.tell(key, &event);
                 }
                 if watch.rids != rids {
-                    watch.rids = rids.to_vec();
-                    endpoint.tell(key, &layers(rids));
+                    watch.rids.clone_from(&rids);
+                    endpoint.tell(key, &layers(&rids));
                 }
                 if watch.viewers.replace(viewers) != Some(viewers) {
                     endpoint.tell(key, &Event::ViewerCount(viewers));

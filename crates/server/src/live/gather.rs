@@ -19,6 +19,8 @@ pub(super) struct Gathered {
     held: VecDeque<Frame>,
     held_since: Option<Instant>,
     keyframe_at: Option<Instant>,
+    /// The date of the frames' time 0, microseconds since 1970, where siblings share it.
+    anchor: Option<i64>,
 }
 
 impl Gathered {
@@ -84,6 +86,22 @@ impl Gathered {
         self.held_since.is_some_and(|since| now >= since + HOLD)
     }
 
+    /// Dates frames by their times, as those of a rendition's siblings are; `None`: by their arrival.
+    pub(super) fn set_anchor(&mut self, anchor: Option<i64>) {
+        self.anchor = anchor;
+    }
+
+    pub(super) fn anchor(&self) -> Option<i64> {
+        self.anchor
+    }
+
+    /// Whether pictures have come.
+    pub(super) fn has_pictures(&self) -> bool {
+        self.tracks
+            .values()
+            .any(|(config, rate)| rate.is_some() && config.codec.kind() == MediaKind::Video)
+    }
+
     /// When the newest picture came, of those handed on, that a segment may begin with.
     pub(super) fn keyframe_at(&self) -> Option<Instant> {
         self.keyframe_at
@@ -129,7 +147,11 @@ impl Gathered {
                 self.keyframe_at = now.checked_sub(age);
             }
             let micros = i64::try_from(age.as_micros()).unwrap_or_default();
-            segmenter.handle_frame(&frame, wall - micros);
+            let arrived = wall - micros;
+            let dated = self.anchor.map(|anchor| anchor + frame.dts.micros());
+            // What lies elsewhere is of another timeline.
+            let dated = dated.filter(|dated| dated.abs_diff(arrived) < STRANGE);
+            segmenter.handle_frame(&frame, dated.unwrap_or(arrived));
         }
         fits
     }
@@ -155,6 +177,8 @@ pub(super) fn wall_micros() -> i64 {
     i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }
 
+/// Frames that are so far from where they should be, in microseconds, are of another timeline.
+const STRANGE: u64 = 10_000_000;
 /// How long the first frames wait for a track that was not announced yet.
 const HOLD: Duration = Duration::from_millis(300);
 /// How long a stream may still be expected to announce another track.

@@ -4,17 +4,16 @@
 //! frames for everybody who reads the stream otherwise.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use sluice_live::{FinishReason, SessionId, StreamEvent, StreamEventKind};
-use sluice_media::{MediaKind, StreamKey, TrackId};
-use sluice_sfu::{
-    ClientId, CloseReason, Propagated, PublishedTrack, RegistryOptions, Replay,
-    TrackId as RoomTrack,
-};
+use sluice_media::StreamKey;
+use sluice_sfu::{ClientId, CloseReason, Propagated, RegistryOptions, Replay};
 
 use super::event_bodies::Watch;
-use super::ingest::{Fed, Ingest};
+use super::ingest::Fed;
+use super::publisher::{Consequences, Publisher};
 use super::source::Source;
 use super::{Live, guarded};
 use crate::error::ServerError;
@@ -34,71 +33,20 @@ pub(super) struct Hall {
     pub(super) watched: HashMap<StreamKey, Watch>,
 }
 
-/// The client that publishes the stream.
-#[derive(Debug)]
-pub(super) struct Publisher {
-    pub(super) client: ClientId,
-    pub(super) session: SessionId,
-    ingest: Ingest,
-    lanes: HashMap<RoomTrack, Lane>,
-    /// The names of its picture's layers, best first; none without simulcast.
-    pub(super) rids: Vec<String>,
-}
-
-/// Which of a room track's layers becomes which track of the stream.
-#[derive(Debug, Clone, Copy)]
-struct Lane {
-    track: TrackId,
-    kind: MediaKind,
-    layer: u8,
+/// A publisher's turn in a hall: of the stream itself, or of a layer by the publisher's number.
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    pub(super) key: Arc<StreamKey>,
+    pub(super) layer: Option<u8>,
 }
 
 impl Hall {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.publisher
-            .as_ref()
-            .and_then(|publisher| publisher.ingest.next_deadline())
+        self.publisher.as_ref().and_then(Publisher::next_deadline)
     }
 
     fn is_empty(&self) -> bool {
         self.publisher.is_none() && self.viewers.is_empty() && self.callers.is_empty()
-    }
-}
-
-impl Publisher {
-    pub(super) fn new(client: ClientId, session: SessionId) -> Self {
-        Self {
-            client,
-            session,
-            ingest: Ingest::default(),
-            lanes: HashMap::new(),
-            rids: Vec::new(),
-        }
-    }
-
-    /// Finds a place for a track of the room: pictures are 0, sound is 1, what comes on top counts on.
-    fn add(&mut self, track: &PublishedTrack) -> bool {
-        let taken = |id: TrackId| self.lanes.values().any(|lane| lane.track == id);
-        let first = match track.kind {
-            MediaKind::Video => TrackId::VIDEO,
-            MediaKind::Audio => TrackId::AUDIO,
-        };
-        let more = (2..MAX_TRACKS).map(TrackId::new);
-        let Some(id) = std::iter::once(first).chain(more).find(|id| !taken(*id)) else {
-            return false;
-        };
-        // The publisher lists its layers with the highest last, as browsers do.
-        let layer = u8::try_from(track.rids.len().saturating_sub(1)).unwrap_or_default();
-        let lane = Lane {
-            track: id,
-            kind: track.kind,
-            layer,
-        };
-        self.lanes.insert(track.id, lane);
-        if id == TrackId::VIDEO {
-            self.rids = track.rids.iter().rev().cloned().collect();
-        }
-        true
     }
 }
 
@@ -118,7 +66,7 @@ impl Live {
         let mut options = RegistryOptions::new(self.candidates.clone());
         options.replay = Replay::Whole;
         rooms.open(now, id, options, true)?;
-        self.hall_keys.insert(id, key.clone());
+        self.hall_keys.insert(id, Arc::new(key.clone()));
         let hall = Hall {
             id,
             publisher: None,
@@ -131,73 +79,67 @@ impl Live {
         Ok(id)
     }
 
-    /// The stream's packets come from a client from now on: viewers need nobody who makes packets of its frames.
-    pub(super) fn enter_publisher(
-        &mut self,
-        now: Instant,
-        rooms: &mut Rooms,
-        key: &StreamKey,
-        publisher: Publisher,
-    ) {
-        let Some(hall) = self.halls.get_mut(key) else {
-            return;
-        };
-        hall.publisher = Some(publisher);
-        self.close_hall_source(now, rooms, key, "there is a publisher");
-    }
-
     /// Packets of publishers become frames.
     pub(super) fn take_tapped(&mut self, now: Instant, rooms: &mut Rooms) {
-        if rooms.tapped.is_empty() {
-            return;
-        }
-        let mut fed = Vec::new();
         for (room, packet) in std::mem::take(&mut rooms.tapped) {
-            let Some(key) = self.hall_keys.get(&room) else {
+            let Some(key) = self.hall_keys.get(&room).cloned() else {
                 self.pick_up(now, rooms, &packet);
                 continue;
             };
-            let hall = self.halls.get_mut(key);
-            let Some(publisher) = hall.and_then(|hall| hall.publisher.as_mut()) else {
-                continue;
-            };
-            let Some(lane) = publisher.lanes.get(&packet.track_id).copied() else {
-                continue;
-            };
-            if lane.layer != packet.layer {
-                continue;
-            }
-            let (session, client) = (publisher.session, publisher.client);
-            let ingest = &mut publisher.ingest;
-            let taken = guarded(|| ingest.handle_packet(now, lane.track, packet, &mut fed));
-            if taken.is_none() {
-                // The packet was this publisher's.
-                fed.clear();
-                close(now, rooms, client, "its media cannot be read");
-            }
-            self.take_fed(now, rooms, room, session, &mut fed);
+            self.feed_from(now, rooms, &key, |publisher, fed| {
+                publisher.handle_packet(now, packet, fed);
+            });
         }
     }
 
     /// What waited too long for a lost packet goes on without it.
     pub(super) fn halls_on_time(&mut self, now: Instant, rooms: &mut Rooms) {
-        let due: Vec<StreamKey> = self
+        let due: Vec<Arc<StreamKey>> = self
             .halls
-            .iter()
-            .filter(|(_, hall)| hall.next_deadline().is_some_and(|at| at <= now))
-            .map(|(key, _)| key.clone())
+            .values()
+            .filter(|hall| hall.next_deadline().is_some_and(|at| at <= now))
+            .filter_map(|hall| self.hall_keys.get(&hall.id).cloned())
             .collect();
-        let mut fed = Vec::new();
         for key in due {
-            let Some(hall) = self.halls.get_mut(&key) else {
-                continue;
-            };
-            let Some(publisher) = &mut hall.publisher else {
-                continue;
-            };
-            publisher.ingest.handle_timeout(now, &mut fed);
-            let (room, session) = (hall.id, publisher.session);
-            self.take_fed(now, rooms, room, session, &mut fed);
+            self.feed_from(now, rooms, &key, |publisher, fed| {
+                publisher.handle_timeout(now, fed);
+            });
+        }
+    }
+
+    /// Lets a publisher bring what it has into its streams. A panic costs that publisher.
+    fn feed_from(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        key: &Arc<StreamKey>,
+        bring: impl FnOnce(&mut Publisher, &mut Vec<Fed>),
+    ) {
+        let Some(hall) = self.halls.get_mut(key.as_ref()) else {
+            return;
+        };
+        let Some(publisher) = &mut hall.publisher else {
+            return;
+        };
+        let (room, client) = (hall.id, publisher.client);
+        let engine = &mut self.engine;
+        let fed = guarded(|| {
+            let mut fed = Vec::new();
+            let mut led_to = Consequences::default();
+            bring(publisher, &mut fed);
+            publisher.feed(now, engine, key, &mut fed, &mut led_to);
+            led_to
+        });
+        let Some(led_to) = fed else {
+            return close(now, rooms, client, "its media cannot be read");
+        };
+        for (session, layer) in led_to.begun {
+            let (key, layer) = (Arc::clone(key), Some(layer));
+            self.turns.insert(session, Turn { key, layer });
+        }
+        for (track, layer) in led_to.asks {
+            // A track that is gone has nobody to ask.
+            let _ = rooms.room(now, room, |r, out| r.refresh(now, track, layer, out));
         }
     }
 
@@ -208,20 +150,25 @@ impl Live {
             };
             match event {
                 Propagated::TrackOpen { client_id, track } => {
-                    let hall = self.halls.get_mut(&key);
+                    let hall = self.halls.get_mut(key.as_ref());
                     let publisher = hall.and_then(|hall| hall.publisher.as_mut());
+                    let origin = *self.origin.get_or_insert(now);
                     if let Some(publisher) = publisher.filter(|p| p.client == client_id)
-                        && publisher.add(&track)
+                        && publisher.add(&track, origin)
                     {
                         // A track that closed meanwhile has nothing to tap.
                         let _ = rooms.room(now, room, |r, _| r.tap(track.id, true));
-                        self.wish.untold.push(key);
+                        self.share_timeline(now, &key);
+                        self.wish.untold.push(key.as_ref().clone());
                     }
                 }
                 Propagated::TrackClose { track_id, .. } => {
-                    let hall = self.halls.get_mut(&key);
-                    if let Some(publisher) = hall.and_then(|hall| hall.publisher.as_mut()) {
-                        publisher.lanes.remove(&track_id);
+                    let hall = self.halls.get_mut(key.as_ref());
+                    let publisher = hall.and_then(|hall| hall.publisher.as_mut());
+                    let layers = publisher.map(|publisher| publisher.remove(track_id));
+                    for layer in layers.into_iter().flatten() {
+                        self.turns.remove(&layer);
+                        self.finish(now, layer, FinishReason::Completed);
                     }
                 }
                 Propagated::ClientConnected { client_id } => self.call_connected(client_id),
@@ -233,36 +180,68 @@ impl Live {
         }
     }
 
-    /// The engine took the key from a publisher.
+    /// A publisher has a turn, as a client of the stream's hall: viewers there need nobody who makes packets of frames.
+    pub(super) fn begin_turn(
+        &mut self,
+        now: Instant,
+        rooms: &mut Rooms,
+        key: &StreamKey,
+        client: ClientId,
+        session: SessionId,
+    ) {
+        let Some(hall) = self.halls.get_mut(key) else {
+            return;
+        };
+        let before = hall.publisher.replace(Publisher::new(client, session));
+        let shared = self.hall_keys.get(&hall.id).cloned();
+        if let Some(before) = before {
+            self.forget_turns(&before);
+        }
+        if let Some(key) = shared {
+            self.turns.insert(session, Turn { key, layer: None });
+        }
+        self.close_hall_source(now, rooms, key, "there is a publisher");
+    }
+
+    /// The engine ended a turn: the publisher has lost its key, or one of its layers.
     pub(super) fn session_ended(&mut self, now: Instant, rooms: &mut Rooms, session: SessionId) {
         self.forget_publisher(session);
-        let found = self
-            .halls
-            .values()
-            .filter_map(|hall| hall.publisher.as_ref())
-            .find(|publisher| publisher.session == session)
-            .map(|publisher| publisher.client);
-        if let Some(client) = found {
-            close(now, rooms, client, "its stream was taken over or has ended");
+        let Some(turn) = self.turns.remove(&session) else {
+            return;
+        };
+        let hall = self.halls.get_mut(turn.key.as_ref());
+        let Some(publisher) = hall.and_then(|hall| hall.publisher.as_mut()) else {
+            return;
+        };
+        match (turn.layer, &mut publisher.ladder) {
+            (Some(_), Some(ladder)) => ladder.session_ended(session),
+            (Some(_), None) => {}
+            (None, _) => {
+                let client = publisher.client;
+                close(now, rooms, client, "its stream was taken over or has ended");
+            }
         }
     }
 
     /// Asks whoever publishes for a keyframe, where there is somebody to ask.
     pub(super) fn request_keyframe(&mut self, now: Instant, rooms: &mut Rooms, session: SessionId) {
-        let hall = self.halls.values().find(|hall| {
-            let publisher = hall.publisher.as_ref();
-            publisher.is_some_and(|publisher| publisher.session == session)
-        });
-        let Some((room, publisher)) =
-            hall.and_then(|hall| Some((hall.id, hall.publisher.as_ref()?)))
-        else {
+        let Some(turn) = self.turns.get(&session) else {
             return self.refresh_cast(session);
         };
-        for (track, lane) in &publisher.lanes {
-            if lane.kind == MediaKind::Video {
-                let (track, layer) = (*track, lane.layer);
-                let _ = rooms.room(now, room, |r, out| r.refresh(now, track, layer, out));
-            }
+        let Some(hall) = self.halls.get(turn.key.as_ref()) else {
+            return;
+        };
+        let Some(publisher) = &hall.publisher else {
+            return;
+        };
+        for (track, layer) in publisher.sources(turn.layer) {
+            let _ = rooms.room(now, hall.id, |r, out| r.refresh(now, track, layer, out));
+        }
+    }
+
+    fn forget_turns(&mut self, publisher: &Publisher) {
+        for session in publisher.sessions() {
+            self.turns.remove(&session);
         }
     }
 
@@ -309,6 +288,7 @@ impl Live {
             self.close_hall(now, rooms, key);
         }
         if let Some(publisher) = left {
+            self.forget_turns(&publisher);
             let reason = match reason {
                 CloseReason::Application(_) => FinishReason::Completed,
                 _ => FinishReason::Disconnected,
@@ -328,30 +308,6 @@ impl Live {
         // It is empty: there is nobody to tell.
         let _ = rooms.close(now, hall.id, &CloseReason::RegistryClosed);
     }
-
-    fn take_fed(
-        &mut self,
-        now: Instant,
-        rooms: &mut Rooms,
-        room: RegistryId,
-        session: SessionId,
-        fed: &mut Vec<Fed>,
-    ) {
-        for fed in fed.drain(..) {
-            match fed {
-                // What the kernel refuses it counts and tells.
-                Fed::Config(track, config) => {
-                    let _ = self.engine.set_config(now, session, track, config);
-                }
-                Fed::Frame(frame) => {
-                    let _ = self.engine.push(now, session, frame);
-                }
-                Fed::Lost(track, layer) => {
-                    let _ = rooms.room(now, room, |r, out| r.refresh(now, track, layer, out));
-                }
-            }
-        }
-    }
 }
 
 /// Closes a client in the application's name; one that is gone already is no error.
@@ -361,6 +317,3 @@ pub(super) fn close(now: Instant, rooms: &mut Rooms, client: ClientId, why: &str
         room.close_client(now, client, reason, out)
     });
 }
-
-/// Tracks of one publisher.
-const MAX_TRACKS: u16 = 16;

@@ -1,5 +1,6 @@
 //! LL-HLS over HTTP: a stream's playlists and parts, made while somebody asks for them.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -36,24 +37,69 @@ pub(super) enum Wanted {
     /// `index.m3u8`: which playlists there are.
     Index,
     /// `<run>/stream.m3u8`.
-    Playlist(String, Query),
+    Playlist(Directory, Query),
     /// `<run>/p12.3.m4s` and the like.
-    Resource(String, Resource),
+    Resource(Directory, Resource),
+}
+
+/// Where a rendition lies below the stream's name: `<run>`, of a layer `<run>~<layer>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Directory {
+    pub(super) run: String,
+    pub(super) layer: Option<String>,
+}
+
+impl Directory {
+    fn parse(name: &str) -> Self {
+        let (run, layer) = match name.split_once('~') {
+            Some((run, layer)) => (run, Some(layer.to_owned())),
+            None => (name, None),
+        };
+        Self {
+            run: run.to_owned(),
+            layer,
+        }
+    }
+}
+
+impl fmt::Display for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.run)?;
+        match &self.layer {
+            Some(layer) => write!(f, "~{layer}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Wanted {
+    /// The rendition it is about, of a stream that has several below one name. `None`: there is no such.
+    pub(super) fn rendition(&self, key: &StreamKey) -> Option<StreamKey> {
+        match self {
+            Self::Index => Some(key.clone()),
+            Self::Playlist(directory, _) | Self::Resource(directory, _) => {
+                match (&directory.layer, key.layer_name()) {
+                    (None, _) => Some(key.clone()),
+                    (Some(layer), None) => key.layer(layer).ok(),
+                    (Some(_), Some(_)) => None,
+                }
+            }
+        }
+    }
+
     /// What a path behind the stream's name and a query ask for.
     fn parse(path: &str, query: &str) -> Result<Self, LiveResponse> {
         if path == "index.m3u8" {
             return Ok(Self::Index);
         }
-        let (run, name) = path.split_once('/').ok_or_else(not_found)?;
+        let (directory, name) = path.split_once('/').ok_or_else(not_found)?;
+        let directory = Directory::parse(directory);
         if name == "stream.m3u8" {
             let query = Query::parse(query).map_err(|why| problem(400, &why.to_string()))?;
-            return Ok(Self::Playlist(run.to_owned(), query));
+            return Ok(Self::Playlist(directory, query));
         }
         let resource = Resource::parse(name).ok_or_else(not_found)?;
-        Ok(Self::Resource(run.to_owned(), resource))
+        Ok(Self::Resource(directory, resource))
     }
 }
 

@@ -13,18 +13,25 @@ use sluice_rtp::{
 };
 use sluice_sfu::{Tapped, TrackId as RoomTrack};
 
+/// Where packets of a publisher belong: a track of the stream, and its layer in the publisher's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) track: TrackId,
+    pub(crate) layer: u8,
+}
+
 /// What the packets of one publisher amount to.
 #[derive(Debug)]
 pub(crate) enum Fed {
-    /// Frames of the track are coded like this from here on.
-    Config(TrackId, CodecConfig),
-    /// The next frame.
-    Frame(Frame),
+    /// Frames of this place are coded like this from here on.
+    Config(Place, CodecConfig),
+    /// The next frame, and its layer.
+    Frame(u8, Frame),
     /// Something is missing, and nothing decodes before the next keyframe.
     Lost(RoomTrack, u8),
 }
 
-/// All tracks of one publisher; one layer of each.
+/// All tracks of one publisher and their layers, on one timeline.
 #[derive(Debug, Default)]
 pub(crate) struct Ingest {
     timeline: Timeline,
@@ -34,8 +41,9 @@ pub(crate) struct Ingest {
 #[derive(Debug)]
 struct Lane {
     room_track: RoomTrack,
-    layer: u8,
-    id: TrackId,
+    place: Place,
+    /// What the timeline calls it.
+    clock: TrackId,
     codec: Codec,
     ssrc: u32,
     report: Option<(SystemTime, u32)>,
@@ -47,18 +55,23 @@ struct Lane {
 }
 
 impl Ingest {
-    /// Takes a packet of a tapped track, which is known as `id` from its first one on. What no payload format is
-    /// known of is passed over.
+    /// Lets the timeline count from there, before the first packet.
+    pub(crate) fn set_origin(&mut self, origin: Instant) {
+        self.timeline.set_origin(origin);
+    }
+
+    /// Takes a packet of a tapped track, whose place is `place` from its first one on. What no payload format is known
+    /// of is passed over.
     pub(crate) fn handle_packet(
         &mut self,
         now: Instant,
-        id: TrackId,
+        place: Place,
         packet: Tapped,
         out: &mut Vec<Fed>,
     ) {
-        let index = match self.lanes.iter().position(|lane| lane.id == id) {
+        let index = match self.lanes.iter().position(|lane| lane.place == place) {
             Some(index) if self.lanes.get(index).is_some_and(|l| l.continues(&packet)) => index,
-            other => match self.open(id, &packet, other) {
+            other => match self.open(place, &packet, other) {
                 Some(index) => index,
                 None => return,
             },
@@ -69,12 +82,12 @@ impl Ingest {
         if packet.ssrc != lane.ssrc {
             lane.ssrc = packet.ssrc;
             lane.report = None;
-            self.timeline.restart_track(id);
+            self.timeline.restart_track(lane.clock);
         }
         if let Some(report) = packet.report
             && lane.report.replace(report) != Some(report)
         {
-            self.timeline.handle_report(id, sender_info(report));
+            self.timeline.handle_report(lane.clock, sender_info(report));
         }
         #[expect(
             clippy::cast_possible_truncation,
@@ -101,11 +114,16 @@ impl Ingest {
         deadlines.flatten().min()
     }
 
-    fn open(&mut self, id: TrackId, packet: &Tapped, replaced: Option<usize>) -> Option<usize> {
+    fn open(&mut self, place: Place, packet: &Tapped, replaced: Option<usize>) -> Option<usize> {
+        // Each layer has a clock of its own: its RTP times begin anywhere (RFC 3550 §5.1).
+        let clock = match place.layer {
+            0 => place.track,
+            layer => TrackId::new(CLOCKS + u16::from(layer) * CLOCKS + place.track.number()),
+        };
         let lane = Lane {
             room_track: packet.track_id,
-            layer: packet.layer,
-            id,
+            place,
+            clock,
             codec: packet.codec,
             ssrc: packet.ssrc,
             report: None,
@@ -117,7 +135,7 @@ impl Ingest {
         };
         if !self
             .timeline
-            .add_track(id, NonZeroU32::new(packet.clock_rate)?)
+            .add_track(clock, NonZeroU32::new(packet.clock_rate)?)
         {
             return None;
         }
@@ -132,7 +150,7 @@ impl Ingest {
 impl Lane {
     fn continues(&self, packet: &Tapped) -> bool {
         self.room_track == packet.track_id
-            && self.layer == packet.layer
+            && self.place.layer == packet.layer
             && self.codec == packet.codec
     }
 
@@ -159,13 +177,13 @@ impl Lane {
             for unit in units.drain(..) {
                 match unit {
                     Depacketized::Unit(unit) => {
-                        let place = timeline.locate(self.id, unit.timestamp, ordered.arrival);
+                        let place = timeline.locate(self.clock, unit.timestamp, ordered.arrival);
                         if let Some(moment) = place {
                             self.take(unit, moment, out);
                         }
                     }
                     Depacketized::Damaged(_) if self.depacketizer.awaits_keyframe() => {
-                        out.push(Fed::Lost(self.room_track, self.layer));
+                        out.push(Fed::Lost(self.room_track, self.place.layer));
                     }
                     Depacketized::Damaged(_) => {}
                 }
@@ -175,19 +193,19 @@ impl Lane {
 
     fn take(&mut self, unit: AccessUnit, moment: Moment, out: &mut Vec<Fed>) {
         if let Some(config) = self.new_config(&unit) {
-            out.push(Fed::Config(self.id, config.clone()));
+            out.push(Fed::Config(self.place, config.clone()));
             self.config = Some(config);
         }
         if self.config.is_none() {
             // A picture without its parameter sets: of no use to anybody.
-            out.push(Fed::Lost(self.room_track, self.layer));
+            out.push(Fed::Lost(self.room_track, self.place.layer));
             return;
         }
         let duration = match self.codec {
             Codec::Opus => opus_packet_samples(&unit.data),
             _ => None,
         };
-        let mut frame = unit.into_frame(self.id, self.codec, moment.pts);
+        let mut frame = unit.into_frame(self.place.track, self.codec, moment.pts);
         frame.duration = duration;
         frame.captured_micros = moment.captured_micros;
         frame.discontinuity = moment.discontinuity;
@@ -197,7 +215,7 @@ impl Lane {
             .map_or(frame.dts.ticks(), |last| frame.dts.ticks().max(last + 1));
         frame.dts = frame.dts.plus_ticks(dts - frame.dts.ticks());
         self.last_dts = Some(dts);
-        out.push(Fed::Frame(frame));
+        out.push(Fed::Frame(self.place.layer, frame));
     }
 
     /// The unit's configuration, if it differs from the one that holds.
@@ -233,3 +251,5 @@ fn sender_info((wall, rtp_timestamp): (SystemTime, u32)) -> SenderInfo {
 /// RTP's Opus is always two channels at 48 kHz (RFC 7587 §4.1, §7).
 const OPUS_RATE: u32 = 48_000;
 const OPUS_CHANNELS: u8 = 2;
+/// Names of clocks, beyond those of tracks.
+const CLOCKS: u16 = 1024;

@@ -13,9 +13,13 @@ mod hall;
 mod hls;
 mod http;
 mod ingest;
+mod ladder;
+mod lead;
 mod offer;
 mod packager;
+mod publisher;
 mod record;
+mod renditions;
 mod room_writer;
 mod script;
 mod source;
@@ -41,6 +45,7 @@ pub use values::{
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use sluice_live::{
@@ -58,9 +63,10 @@ use crate::shard::{LiveJob, Message};
 use access::Waiting;
 use bridge::Bridges;
 use call::Calls;
-use hall::Hall;
+use hall::{Hall, Turn};
 use hls::Grant;
 use packager::Packager;
+use publisher::Publisher;
 use record::Recorder;
 use script::Scripts;
 use wish::Wish;
@@ -80,10 +86,17 @@ pub(crate) struct Live {
     /// Admissions that the application itself stands for.
     own: Vec<AdmissionId>,
     halls: HashMap<StreamKey, Hall>,
-    hall_keys: HashMap<RegistryId, StreamKey>,
+    hall_keys: HashMap<RegistryId, Arc<StreamKey>>,
     next_hall: u64,
+    /// The turns of publishers that are clients of halls.
+    turns: HashMap<SessionId, Turn>,
+    /// Where the times of layers count from: one place for all publishers, so that renditions of a stream stay
+    /// aligned over their comings and goings.
+    origin: Option<Instant>,
     packagers: HashMap<StreamKey, Packager>,
     packagers_due: Option<Instant>,
+    /// The packagers that are open, by the base of their stream.
+    renditions: HashMap<StreamKey, Vec<StreamKey>>,
     recorders: HashMap<RecordingId, Recorder>,
     recorders_due: Option<Instant>,
     /// Players that were let in, and until when that holds.
@@ -134,8 +147,11 @@ impl Live {
             halls: HashMap::new(),
             hall_keys: HashMap::new(),
             next_hall: 1,
+            turns: HashMap::new(),
+            origin: None,
             packagers: HashMap::new(),
             packagers_due: None,
+            renditions: HashMap::new(),
             recorders: HashMap::new(),
             recorders_due: None,
             grants: HashMap::new(),
@@ -268,7 +284,14 @@ impl Live {
     /// All streams of this shard.
     pub(crate) fn streams(&self, now: Instant) -> Vec<StreamInfo> {
         let streams = self.engine.streams();
-        streams.map(|view| StreamInfo::of(now, view)).collect()
+        streams
+            .map(|view| {
+                let hall = self.halls.get(view.key().as_ref());
+                let publisher = hall.and_then(|hall| hall.publisher.as_ref());
+                let carries = publisher.and_then(Publisher::carries);
+                StreamInfo::of(now, &self.engine, view, carries)
+            })
+            .collect()
     }
 
     /// Ends a stream, its publisher's turn and its readers.

@@ -1,13 +1,14 @@
 //! Cuts streams into the parts that playlists list, while somebody asks for them.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sluice_live::{
     AccessRequest, Action, AdmissionId, Next, Protocol, SubscribeOptions, SubscriptionId,
 };
-use sluice_media::{CodecConfig, Parameters, StreamKey};
+use sluice_media::{MediaKind, StreamKey};
 use sluice_mux::hls::{
-    MediaPlaylist, PlaylistAnswer, PlaylistOptions, ResourceAnswer, Variant, multivariant,
+    MediaPlaylist, PlaylistAnswer, PlaylistOptions, Query, Resource, ResourceAnswer,
 };
 use sluice_mux::{MuxError, Segmenter, SegmenterOptions};
 
@@ -22,13 +23,15 @@ use crate::rooms::Rooms;
 #[derive(Debug)]
 pub(super) struct Packager {
     /// Stands in the path of everything it lists: names of another run of the stream are not taken for these.
-    run: String,
+    pub(super) run: String,
     subscription: Option<SubscriptionId>,
-    segmenter: Segmenter,
-    playlist: MediaPlaylist,
-    gathered: Gathered,
+    pub(super) segmenter: Segmenter,
+    pub(super) playlist: MediaPlaylist,
+    pub(super) gathered: Gathered,
+    /// It is one of several renditions of a stream.
+    pub(super) shares: bool,
     parked: Vec<Parked>,
-    asked_at: Instant,
+    pub(super) asked_at: Instant,
 }
 
 /// A request that waits for a part.
@@ -49,13 +52,15 @@ impl Live {
         parked.sum()
     }
 
-    pub(super) fn serve_hls(
-        &mut self,
-        now: Instant,
-        key: &StreamKey,
-        wanted: Wanted,
-        reply: Reply,
-    ) {
+    /// Answers a player that is let in to `of`, now or when there is something to answer.
+    pub(super) fn serve_hls(&mut self, now: Instant, of: &StreamKey, wanted: Wanted, reply: Reply) {
+        let Some(key) = &wanted.rendition(of) else {
+            return say(reply, not_found());
+        };
+        if key != of && !self.packagers.contains_key(key) {
+            // A layer is packaged once its stream's index was asked for.
+            return say(reply, not_found());
+        }
         let lives = self.engine.stream(key).is_some();
         let is_over = |packager: &Packager| packager.playlist.is_ended();
         if lives && self.packagers.get(key).is_some_and(is_over) {
@@ -68,23 +73,78 @@ impl Live {
             return say(reply, not_found());
         };
         packager.asked_at = now;
-        match packager.answer(&wanted, Duration::ZERO) {
+        let is_crowded = packager.parked.len() >= MAX_PARKED;
+        // Who plays one rendition may go to any other of them.
+        if let Some(base) = self.packagers.get_mut(of) {
+            base.asked_at = now;
+        }
+        match self.answer_hls(now, key, &wanted, Duration::ZERO) {
             Some(response) => say(reply, response),
-            None if packager.parked.len() >= MAX_PARKED => {
+            None if is_crowded => {
                 say(
                     reply,
                     problem(503, "too many requests wait").with("Retry-After", "1"),
                 );
             }
-            None => packager.parked.push(Parked {
-                wanted,
-                since: now,
-                reply,
-            }),
+            None => {
+                if let Some(packager) = self.packagers.get_mut(key) {
+                    packager.parked.push(Parked {
+                        wanted,
+                        since: now,
+                        reply,
+                    });
+                }
+            }
         }
     }
 
-    fn open_packager(&mut self, now: Instant, key: &StreamKey) -> bool {
+    /// `None`: not yet.
+    fn answer_hls(
+        &mut self,
+        now: Instant,
+        key: &StreamKey,
+        wanted: &Wanted,
+        waited: Duration,
+    ) -> Option<LiveResponse> {
+        match wanted {
+            Wanted::Index => self.index(now, key, waited),
+            Wanted::Playlist(directory, query) => {
+                let packager = self.packagers.get_mut(key)?;
+                if directory.run == packager.run {
+                    packager.playlist(*query, waited)
+                } else {
+                    Some(not_found())
+                }
+            }
+            Wanted::Resource(directory, resource) => {
+                let packager = self.packagers.get(key)?;
+                if directory.run == packager.run {
+                    packager.resource(*resource, waited)
+                } else {
+                    Some(not_found())
+                }
+            }
+        }
+    }
+
+    fn answer_parked(&mut self, now: Instant, key: &StreamKey) {
+        let Some(packager) = self.packagers.get_mut(key) else {
+            return;
+        };
+        let mut waiting = Vec::new();
+        for parked in std::mem::take(&mut packager.parked) {
+            let waited = now.saturating_duration_since(parked.since);
+            match self.answer_hls(now, key, &parked.wanted, waited) {
+                Some(response) => say(parked.reply, response),
+                None => waiting.push(parked),
+            }
+        }
+        if let Some(packager) = self.packagers.get_mut(key) {
+            packager.parked = waiting;
+        }
+    }
+
+    pub(super) fn open_packager(&mut self, now: Instant, key: &StreamKey) -> bool {
         if self.engine.stream(key).is_none() || self.packagers.len() >= MAX_PACKAGERS {
             return false;
         }
@@ -95,15 +155,17 @@ impl Live {
             segmenter: Segmenter::new(SegmenterOptions::default()),
             playlist: MediaPlaylist::new(PlaylistOptions::default()),
             gathered: Gathered::default(),
+            shares: false,
             parked: Vec::new(),
             asked_at: now,
         };
         self.packagers.insert(key.clone(), packager);
+        self.join_renditions(now, key);
         self.packagers_due.get_or_insert(now + PACKAGER_TICK);
         let request = AccessRequest::new(key.clone(), Protocol::HLS);
         let asked = Asked::Packager(key.clone());
         if self.ask(now, Action::Play, request, asked, true).is_err() {
-            self.packagers.remove(key);
+            self.close_packager(now, key);
             return false;
         }
         true
@@ -130,6 +192,7 @@ impl Live {
         let Some(packager) = self.packagers.remove(key) else {
             return;
         };
+        self.leave_renditions(key, &packager);
         if let Some(subscription) = packager.subscription {
             self.readers.remove(&subscription);
             self.engine.unsubscribe(now, subscription);
@@ -147,9 +210,11 @@ impl Live {
         subscription: SubscriptionId,
     ) {
         let expected = expected_tracks(&self.engine, now, key);
+        let has_pictures = self.has_pictures(now, key);
         let Some(packager) = self.packagers.get_mut(key) else {
             return;
         };
+        let before = packager.playlist.position();
         let wall = wall_micros();
         loop {
             match self.engine.read(now, subscription) {
@@ -158,6 +223,12 @@ impl Live {
                     let gathered = &mut packager.gathered;
                     warn_unfit(gathered.configure(now, track, config, wall, segmenter));
                 }
+                // A rendition has the same tracks from its beginning on as its siblings.
+                Next::Frame(frame)
+                    if packager.shares
+                        && has_pictures
+                        && !packager.gathered.has_pictures()
+                        && frame.codec.kind() == MediaKind::Audio => {}
                 Next::Frame(frame) => {
                     let segmenter = &mut packager.segmenter;
                     warn_unfit(packager.gathered.take(now, frame, wall, segmenter));
@@ -180,13 +251,16 @@ impl Live {
             packager.release(now, wall);
         }
         packager.collect();
-        packager.answer_parked(now);
         if packager.lacks_keyframe(now) {
             self.packagers_due = Some(now);
         }
         if packager.subscription.is_none() {
             self.engine.unsubscribe(now, subscription);
         }
+        if packager.playlist.position() != before {
+            self.report_rendition(key);
+        }
+        self.answer_parked(now, key);
     }
 
     /// Refuses who waited too long, and lets go of playlists that nobody asks for.
@@ -195,28 +269,31 @@ impl Live {
             return;
         }
         self.packagers_due = (!self.packagers.is_empty()).then(|| now + PACKAGER_TICK);
-        for packager in self.packagers.values_mut() {
-            if packager.gathered.is_due(now) {
+        let keys: Vec<StreamKey> = self.packagers.keys().cloned().collect();
+        for key in &keys {
+            if let Some(packager) = self.packagers.get_mut(key)
+                && packager.gathered.is_due(now)
+            {
                 packager.release(now, wall_micros());
                 packager.collect();
             }
-            packager.answer_parked(now);
+            self.answer_parked(now, key);
         }
         // Browsers send no keyframe unasked, and segments begin with one.
         let wanting = self
             .packagers
             .iter()
             .filter(|(_, packager)| packager.lacks_keyframe(now));
-        let sessions: Vec<_> = wanting
-            .filter_map(|(key, _)| self.engine.stream(key)?.session())
-            .collect();
-        for session in sessions {
-            self.request_keyframe(now, rooms, session);
+        let bases: HashSet<StreamKey> = wanting.map(|(key, _)| key.layer_base()).collect();
+        for base in bases {
+            self.request_renditions(now, rooms, &base);
         }
         let idle: Vec<StreamKey> = self
             .packagers
             .iter()
-            .filter(|(_, packager)| now >= packager.asked_at + IDLE && packager.parked.is_empty())
+            .filter(|(key, packager)| {
+                packager.parked.is_empty() && now >= self.asked_at(key, packager) + IDLE
+            })
             .map(|(key, _)| key.clone())
             .collect();
         for key in idle {
@@ -236,45 +313,27 @@ impl Packager {
         }
     }
 
-    fn answer_parked(&mut self, now: Instant) {
-        for parked in std::mem::take(&mut self.parked) {
-            let waited = now.saturating_duration_since(parked.since);
-            match self.answer(&parked.wanted, waited) {
-                Some(response) => say(parked.reply, response),
-                None => self.parked.push(parked),
-            }
+    /// `None`: not yet.
+    fn playlist(&mut self, query: Query, waited: Duration) -> Option<LiveResponse> {
+        // Players that know nothing of parts take an empty list for an error.
+        if query.msn.is_none() && !self.has_segment() && waited < INDEX_WAIT {
+            return None;
+        }
+        match self.playlist.playlist(query, waited) {
+            PlaylistAnswer::Ready(text) => Some(playlist(text)),
+            PlaylistAnswer::Wait => None,
+            PlaylistAnswer::BadRequest(why) => Some(problem(400, &why.to_string())),
+            PlaylistAnswer::TimedOut => Some(late()),
         }
     }
 
     /// `None`: not yet.
-    fn answer(&mut self, what: &Wanted, waited: Duration) -> Option<LiveResponse> {
-        let run = match what {
-            Wanted::Index => return self.index(waited),
-            Wanted::Playlist(run, _) | Wanted::Resource(run, _) => run,
-        };
-        if *run != self.run {
-            return Some(not_found());
-        }
-        match what {
-            Wanted::Index => None,
-            // Players that know nothing of parts take an empty list for an error.
-            Wanted::Playlist(_, query)
-                if query.msn.is_none() && !self.has_segment() && waited < INDEX_WAIT =>
-            {
-                None
-            }
-            Wanted::Playlist(_, query) => match self.playlist.playlist(*query, waited) {
-                PlaylistAnswer::Ready(text) => Some(playlist(text)),
-                PlaylistAnswer::Wait => None,
-                PlaylistAnswer::BadRequest(why) => Some(problem(400, &why.to_string())),
-                PlaylistAnswer::TimedOut => Some(late()),
-            },
-            Wanted::Resource(_, resource) => match self.playlist.resource(*resource, waited) {
-                ResourceAnswer::Ready(pieces) => Some(media(&pieces)),
-                ResourceAnswer::Wait => None,
-                ResourceAnswer::NotFound => Some(not_found()),
-                ResourceAnswer::TimedOut => Some(late()),
-            },
+    fn resource(&self, resource: Resource, waited: Duration) -> Option<LiveResponse> {
+        match self.playlist.resource(resource, waited) {
+            ResourceAnswer::Ready(pieces) => Some(media(&pieces)),
+            ResourceAnswer::Wait => None,
+            ResourceAnswer::NotFound => Some(not_found()),
+            ResourceAnswer::TimedOut => Some(late()),
         }
     }
 
@@ -289,38 +348,6 @@ impl Packager {
         let begun = self.playlist.position().is_some_and(|at| at.msn > 0);
         begun || self.playlist.is_ended()
     }
-
-    fn index(&self, waited: Duration) -> Option<LiveResponse> {
-        if self.playlist.position().is_none() {
-            return (waited > INDEX_WAIT || self.playlist.is_ended()).then(late);
-        }
-        let codecs: Vec<String> = self
-            .gathered
-            .configs()
-            .filter_map(CodecConfig::codec_string)
-            .collect();
-        let resolution = self.gathered.configs().find_map(|config| {
-            let Parameters::Video(video) = config.parameters else {
-                return None;
-            };
-            (video.width > 0).then_some((video.width, video.height))
-        });
-        let variant = Variant {
-            uri: format!("{}/stream.m3u8", self.run),
-            codecs: codecs.join(","),
-            bandwidth: self.playlist.bandwidth(),
-            resolution,
-            frames_per_thousand_seconds: None,
-            audio_group: None,
-        };
-        match multivariant(&[variant], &[]) {
-            Ok(text) => Some(playlist(text)),
-            Err(error) => {
-                tracing::warn!(%error, "no multivariant playlist");
-                Some(problem(500, "the stream cannot be listed"))
-            }
-        }
-    }
 }
 
 /// The frames go where those tracks are that do fit.
@@ -334,7 +361,7 @@ const MAX_PACKAGERS: usize = 10_000;
 /// Requests that wait on one playlist.
 const MAX_PARKED: usize = 10_000;
 /// How long the first playlist of a stream may take to come.
-const INDEX_WAIT: Duration = Duration::from_secs(5);
+pub(super) const INDEX_WAIT: Duration = Duration::from_secs(5);
 /// How long after one keyframe the publisher is asked for the next, while somebody plays.
 const KEYFRAME_GRID: Duration = Duration::from_millis(950);
 /// A playlist that nobody has asked for that long is made no longer.

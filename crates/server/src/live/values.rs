@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_live::{
-    Action, Activities, Credentials, Protocol, Qos, StreamEvent, StreamState, StreamView,
+    Action, Activities, Credentials, Engine, Protocol, Qos, StreamEvent, StreamState, StreamView,
 };
 use sluice_media::{CodecConfig, StreamKey, TrackId};
 
@@ -99,6 +99,10 @@ pub struct StreamInfo {
     pub age_seconds: Option<f64>,
     /// Bytes its ring keeps.
     pub ring_bytes: usize,
+    /// The names of its layers that are streams of their own.
+    pub layers: Vec<Box<str>>,
+    /// Where its publisher sends layers: the one that the stream itself carries now.
+    pub carries: Option<Box<str>>,
 }
 
 /// A track as it is now.
@@ -113,7 +117,13 @@ pub struct TrackInfo {
 }
 
 impl StreamInfo {
-    pub(super) fn of(now: Instant, view: StreamView<'_>) -> Self {
+    /// `carries`: the layer that it carries.
+    pub(super) fn of(
+        now: Instant,
+        engine: &Engine,
+        view: StreamView<'_>,
+        carries: Option<&str>,
+    ) -> Self {
         let metadata = view.metadata();
         let mut tracks: Vec<TrackInfo> = view
             .tracks(now)
@@ -137,6 +147,8 @@ impl StreamInfo {
                 .started
                 .map(|at| now.saturating_duration_since(at).as_secs_f64()),
             ring_bytes: view.ring_bytes(),
+            layers: engine.layers(view.key()).map(Into::into).collect(),
+            carries: carries.map(Into::into),
         }
     }
 }

@@ -18,7 +18,7 @@ use sluice_sfu::{ClientId, ClientOptions, PreferredLayers, Role, SfuError};
 use super::Live;
 use super::access::{Asked, socket_address};
 use super::event_bodies::{EventBodies, EventsId};
-use super::hall::{Publisher, close};
+use super::hall::close;
 use super::http::{LiveRequest, LiveResponse, Reply};
 use super::offer::{is_rejected_in_part, sending_only};
 use crate::error::ServerError;
@@ -327,13 +327,14 @@ impl Live {
         let client = rooms
             .insert(now, room, options)
             .map_err(|error| outcome_of(&error))?;
-        if let Some(hall) = self.halls.get_mut(key) {
-            match turn {
-                Some(turn) => hall.publisher = Some(Publisher::new(client, turn)),
-                None => hall.viewers.push(client),
+        if let Some(turn) = turn {
+            // It holds the key: it was admitted in this very turn.
+            let _ = self.engine.reserve_layers(now, turn);
+            self.begin_turn(now, rooms, key, client, turn);
+        } else {
+            if let Some(hall) = self.halls.get_mut(key) {
+                hall.viewers.push(client);
             }
-        }
-        if turn.is_none() {
             self.open_source(now, rooms, key);
         }
         let answer = rooms.client(now, client, |room, out| {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sluice_media::{CodecConfig, Frame, MediaKind, Timestamp, TrackId};
 use sluice_sfu::{ClientId, Tapped, TrackId as RoomTrack};
 
-use crate::live::ingest::{Fed, Ingest};
+use crate::live::ingest::{Fed, Ingest, Place};
 
 /// What packets amount to.
 #[derive(Debug)]
@@ -161,7 +161,12 @@ impl Splice {
             return;
         };
         let mut fed = Vec::new();
-        sender.ingest.handle_packet(now, lane, packet, &mut fed);
+        // A layer is a lane of its own here.
+        let place = Place {
+            track: lane,
+            layer: 0,
+        };
+        sender.ingest.handle_packet(now, place, packet, &mut fed);
         self.digest(now, index, fed, out);
     }
 
@@ -199,7 +204,7 @@ impl Splice {
 
     fn take(&mut self, now: Instant, index: usize, fed: Fed, out: &mut Vec<Spliced>) {
         match fed {
-            Fed::Config(lane, config) => {
+            Fed::Config(Place { track: lane, .. }, config) => {
                 if let Some(sender) = self.senders.get_mut(index) {
                     sender.lanes.retain(|known| known.lane != lane);
                     let told = false;
@@ -207,7 +212,7 @@ impl Splice {
                 }
             }
             Fed::Lost(track, layer) => out.push(Spliced::Lost(track, layer)),
-            Fed::Frame(frame) => self.place(now, index, frame, out),
+            Fed::Frame(_, frame) => self.place(now, index, frame, out),
         }
     }
 
