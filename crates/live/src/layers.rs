@@ -14,7 +14,7 @@ use crate::stream::{Session, Stream};
 
 impl Engine {
     /// The names of a stream's live layers, in alphabetical order.
-    pub fn layers(&self, base: &StreamKey) -> impl Iterator<Item = &str> {
+    pub fn layers<'a>(&'a self, base: &StreamKey) -> impl Iterator<Item = &'a str> + use<'a> {
         self.layers
             .get(base)
             .into_iter()

@@ -363,7 +363,7 @@ pub(crate) fn audio_config(channels: u8) -> CodecConfig {
 }
 
 pub(crate) fn key(name: &str) -> StreamKey {
-    StreamKey::new("live", name).unwrap()
+    format!("live/{name}").parse().unwrap()
 }
 
 /// xorshift64*: the seed decides the run.
