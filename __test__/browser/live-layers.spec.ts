@@ -149,6 +149,69 @@ test('the stream itself and a layer are recorded', async (t) => {
   await publisher.close();
 });
 
+test('the stream goes on with the best layer that flows, and back up', async (t) => {
+  const publisher = await publish('thin');
+  await carries('live/thin', 'f');
+  const directory = await mkdtemp(join(tmpdir(), 'layers-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const player = await playHls('thin');
+  t.is(await level(player, SIZES.f), SIZES.f);
+  const recording = await server.live.record('live/thin', { directory });
+  await send(publisher, { f: false });
+  await carries('live/thin', 'h');
+  t.true(await shows(player, SIZES.h), 'the same rendition goes on with the smaller picture');
+  await send(publisher, { f: false, h: false });
+  await carries('live/thin', 'q');
+  await send(publisher, {});
+  await carries('live/thin', 'f');
+  t.true(await shows(player, SIZES.f), 'and back');
+  const before = await clock(player);
+  await sleep(3000);
+  t.true((await clock(player)) - before > 2, 'it goes on');
+  t.deepEqual(await player.evaluate(() => (globalThis as unknown as Player).fatal), []);
+  const index = await text('thin/index.m3u8');
+  for (const uri of index.split('\n').filter((line) => line.endsWith('stream.m3u8'))) {
+    t.notRegex(await text(`thin/${uri}`), /EXT-X-DISCONTINUITY\n/, 'times and tracks go on');
+  }
+  const files = await recording.stop();
+  t.true(files.length >= 4, `${files.length} files: each size has its own`);
+  for (const { name } of files) t.is((await probe(join(directory, name))).stderr, '');
+  await Promise.all([publisher.close(), player.close()]);
+});
+
+test('who plays a layer stays when its publisher is replaced', async (t) => {
+  const first = await publish('again');
+  await carries('live/again', 'f');
+  const player = await playHls('again');
+  t.is(await level(player, SIZES.h), SIZES.h);
+  const second = await publish('again');
+  await first.close();
+  await carries('live/again', 'f');
+  await sleep(4000);
+  const before = await clock(player);
+  await sleep(3000);
+  t.true((await clock(player)) - before > 2, 'it goes on');
+  t.true(await shows(player, SIZES.h));
+  t.deepEqual(await player.evaluate(() => (globalThis as unknown as Player).fatal), []);
+  const index = await text('again/index.m3u8');
+  const uris = index.split('\n').filter((line) => line.endsWith('stream.m3u8'));
+  const playlists = await Promise.all(uris.map((uri) => text(`again/${uri}`)));
+  const dates = playlists.map(segments);
+  t.log(playlists[0], playlists[1]);
+  for (const other of dates.slice(1)) {
+    const apart = other
+      .slice(-3)
+      .map(({ at }) => Math.min(...dates[0]!.map((b) => Math.abs(b.at - at))));
+    t.true(
+      apart.every((ms) => ms < 20),
+      `${apart.join()} ms apart`,
+    );
+  }
+  const breaks = playlists.map((playlist) => playlist.match(/EXT-X-DISCONTINUITY\n/g)?.length);
+  t.deepEqual(breaks, [1, 1, 1]);
+  await Promise.all([second.close(), player.close()]);
+});
+
 /** What the page of a player holds. */
 interface Player {
   readonly hls: {
@@ -198,9 +261,28 @@ async function level(page: Page, width: number): Promise<number> {
     const { hls } = globalThis as unknown as Player;
     hls.currentLevel = hls.levels.findIndex((one) => one.width === wanted);
   }, width);
-  const shows = (wanted: number) => document.querySelector('video')?.videoWidth === wanted;
-  await page.waitForFunction(shows, width, { timeout: 10_000 }).catch(() => {});
+  await shows(page, width);
   return page.evaluate(() => document.querySelector('video')!.videoWidth);
+}
+
+/** Whether the picture gets that wide in time. */
+async function shows(page: Page, width: number): Promise<boolean> {
+  const isWide = (wanted: number) => document.querySelector('video')?.videoWidth === wanted;
+  return page.waitForFunction(isWide, width, { timeout: 10_000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Says which layers the page sends; those not named it does. */
+async function send(page: Page, layers: Readonly<Record<string, boolean>>): Promise<void> {
+  await page.evaluate(async (active) => {
+    const { peer } = globalThis as unknown as { peer: RTCPeerConnection };
+    const sender = peer.getSenders().find(({ track }) => track?.kind === 'video')!;
+    const parameters = sender.getParameters();
+    for (const one of parameters.encodings) one.active = active[one.rid ?? ''] ?? true;
+    await sender.setParameters(parameters);
+  }, layers);
 }
 
 function clock(page: Page): Promise<number> {

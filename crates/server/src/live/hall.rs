@@ -297,6 +297,13 @@ impl Live {
         }
     }
 
+    /// Nobody could enter a hall that was opened for it.
+    pub(super) fn close_empty_hall(&mut self, now: Instant, rooms: &mut Rooms, key: &StreamKey) {
+        if self.halls.get(key).is_some_and(Hall::is_empty) {
+            self.close_hall(now, rooms, key);
+        }
+    }
+
     fn close_hall(&mut self, now: Instant, rooms: &mut Rooms, key: &StreamKey) {
         let Some(hall) = self.halls.remove(key) else {
             return;

@@ -103,6 +103,10 @@ impl Ladder {
         }
     }
 
+    pub(super) fn has(&self, rid: &str) -> bool {
+        self.rungs.iter().any(|rung| rung.rid == rid)
+    }
+
     /// The turns of the layers that run now.
     pub(super) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.rungs.iter().filter_map(|rung| match rung.turn {

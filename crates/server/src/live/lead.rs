@@ -91,7 +91,9 @@ impl Lead {
         };
         match self.wanted(now) {
             Some(wanted) => self.ask(now, wanted),
-            None => self.asked = None,
+            None if !self.awaits_keyframe => self.asked = None,
+            None if layer == self.carried => self.ask(now, layer),
+            None => {}
         }
         pass
     }
@@ -177,3 +179,195 @@ const MAX_PATIENCE: Duration = Duration::from_secs(16);
 /// A fall so soon after a rise says that the rise was too early.
 const SOON: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A publisher of three layers that answers requests for keyframes after 60 ms.
+    struct Camera {
+        lead: Lead,
+        now: Instant,
+        /// From picture to picture.
+        step: Duration,
+        flowing: [bool; 3],
+        due: [Option<Instant>; 3],
+        /// What was carried last, and since when.
+        switches: Vec<(Duration, usize)>,
+        asked: Vec<(Duration, usize)>,
+        answers: bool,
+        began: Instant,
+    }
+
+    impl Camera {
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin, read once")]
+        fn new(step: Duration) -> Self {
+            let began = Instant::now();
+            Self {
+                lead: Lead::new(3, 2),
+                now: began,
+                step,
+                flowing: [true; 3],
+                due: [Some(began); 3],
+                switches: Vec::new(),
+                asked: Vec::new(),
+                answers: true,
+                began,
+            }
+        }
+
+        fn run(&mut self, time: Duration) {
+            let end = self.now + time;
+            while self.now < end {
+                for layer in 0..3 {
+                    if self.flowing[layer] {
+                        self.show(layer);
+                    }
+                }
+                self.now += self.step;
+            }
+        }
+
+        fn show(&mut self, layer: usize) {
+            // Each layer's packets come a moment after those of the one below.
+            self.now += MS;
+            let keyframe = self.due[layer].take_if(|due| *due <= self.now).is_some();
+            let since = self.now - self.began;
+            let before = self.lead.carried();
+            match self.lead.handle_picture(self.now, layer, keyframe) {
+                Pass::Leave => assert_eq!(self.lead.carried(), before),
+                Pass::Carry => assert_eq!((layer, before), (self.lead.carried(), layer)),
+                Pass::Switch => {
+                    assert!(keyframe, "a switch lands on a keyframe");
+                    assert_eq!(self.lead.carried(), layer);
+                    self.switches.push((since, layer));
+                }
+            }
+            if let Some(asked) = self.lead.poll_request() {
+                self.asked.push((since, asked));
+                if self.answers {
+                    self.due[asked].get_or_insert(self.now + 60 * MS);
+                }
+            }
+        }
+
+        fn carried(&self) -> Vec<usize> {
+            self.switches.iter().map(|(_, layer)| *layer).collect()
+        }
+    }
+
+    #[test]
+    fn a_silent_layer_is_left_for_the_best_that_flows_and_taken_again() {
+        let mut camera = Camera::new(33 * MS);
+        camera.run(SECOND * 5);
+        assert_eq!(camera.carried(), [2]);
+        assert_eq!(camera.asked, [], "nobody is asked while all flow");
+        camera.flowing[2] = false;
+        let silent = camera.now - camera.began;
+        camera.run(SECOND * 5);
+        assert_eq!(camera.carried(), [2, 1]);
+        let (left, _) = camera.switches[1];
+        assert!(
+            left > silent + 400 * MS && left < silent + 800 * MS,
+            "{left:?}"
+        );
+        camera.flowing[2] = true;
+        let back = camera.now - camera.began;
+        camera.run(SECOND * 5);
+        assert_eq!(camera.carried(), [2, 1, 2]);
+        let (taken, _) = camera.switches[2];
+        assert!(
+            taken > back + SECOND && taken < back + 1500 * MS,
+            "{taken:?}"
+        );
+    }
+
+    #[test]
+    fn two_layers_that_fall_silent_leave_the_third() {
+        let mut camera = Camera::new(33 * MS);
+        camera.run(SECOND);
+        camera.flowing = [true, false, false];
+        camera.run(SECOND * 3);
+        assert_eq!(camera.carried(), [2, 0]);
+        camera.flowing = [true, true, false];
+        camera.run(SECOND * 3);
+        assert_eq!(camera.carried(), [2, 0, 1]);
+    }
+
+    #[test]
+    fn a_publisher_that_pauses_or_is_slow_is_not_silent() {
+        let mut camera = Camera::new(33 * MS);
+        camera.run(SECOND);
+        camera.flowing = [false; 3];
+        camera.run(SECOND * 10);
+        camera.flowing = [true; 3];
+        camera.run(SECOND * 10);
+        let mut slow = Camera::new(SECOND * 2);
+        slow.run(SECOND * 60);
+        for camera in [camera, slow] {
+            assert_eq!(camera.carried(), [2]);
+            assert_eq!(camera.asked, []);
+        }
+    }
+
+    #[test]
+    fn a_layer_that_comes_and_goes_is_tried_ever_more_seldom() {
+        let mut camera = Camera::new(33 * MS);
+        for _ in 0..60 {
+            camera.flowing[2] = true;
+            camera.run(SECOND * 3);
+            camera.flowing[2] = false;
+            camera.run(SECOND * 2);
+        }
+        // 1, 2 and then 4 s: as long as it never flows.
+        assert_eq!(camera.carried(), [2, 1, 2, 1, 2, 1]);
+        camera.flowing[2] = true;
+        camera.run(SECOND * 40);
+        camera.flowing[2] = false;
+        camera.run(SECOND * 5);
+        camera.flowing[2] = true;
+        camera.run(SECOND * 2);
+        assert_eq!(camera.carried()[6..], [2, 1, 2], "it has proved itself");
+    }
+
+    #[test]
+    fn a_keyframe_that_does_not_come_is_asked_for_each_second() {
+        let mut camera = Camera::new(33 * MS);
+        camera.run(SECOND);
+        camera.flowing[2] = false;
+        camera.answers = false;
+        camera.run(SECOND * 10);
+        assert_eq!(camera.carried(), [2]);
+        assert!((9..=10).contains(&camera.asked.len()), "{:?}", camera.asked);
+        assert!(camera.asked.iter().all(|(_, layer)| *layer == 1));
+    }
+
+    #[test]
+    fn whatever_comes_and_goes_the_best_that_stays_is_carried_in_the_end() {
+        for seed in 1..=200_u64 {
+            let mut state = seed;
+            let mut below = |bound: u64| {
+                state ^= state >> 12;
+                state ^= state << 25;
+                state ^= state >> 27;
+                (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+            };
+            let mut camera = Camera::new((10 + below(60)) as u32 * MS);
+            for _ in 0..40 {
+                for flows in &mut camera.flowing {
+                    *flows = below(3) > 0;
+                }
+                camera.run((below(4000) as u32) * MS);
+            }
+            let switches = camera.switches.len();
+            assert!(switches < 40, "seed {seed}: {switches} switches");
+            camera.flowing[below(3) as usize] = true;
+            camera.run(SECOND * 40);
+            let best = camera.flowing.iter().rposition(|flows| *flows);
+            assert_eq!(Some(camera.lead.carried()), best, "seed {seed}");
+        }
+    }
+}

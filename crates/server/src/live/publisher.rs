@@ -104,6 +104,11 @@ impl Publisher {
         sessions(self.session, self.ladder.as_ref())
     }
 
+    /// Whether it sends a layer of that name.
+    pub(super) fn sends(&self, rid: &str) -> bool {
+        self.ladder.as_ref().is_some_and(|ladder| ladder.has(rid))
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let held = self.ladder.as_ref().and_then(Ladder::next_deadline);
         self.ingest.next_deadline().into_iter().chain(held).min()

@@ -39,8 +39,8 @@ pub(super) struct Wish {
 #[derive(Debug)]
 struct Peer {
     client: ClientId,
-    /// What it watches, if it does.
-    watches: Option<StreamKey>,
+    /// What it watches, if it does, and in whose hall.
+    watches: Option<(StreamKey, StreamKey)>,
     /// The newest remote description: an ICE restart changes its credentials alone.
     offer: String,
 }
@@ -272,18 +272,33 @@ impl Live {
             WishProtocol::Whip => sending_only(&offer),
             WishProtocol::Whep => offer,
         };
-        let home = key.layer_base();
-        if turn.is_none() && self.engine.stream(&home).is_none() {
+        let home = match turn {
+            Some(_) => Some(key.clone()),
+            None => self.watched_in(key),
+        };
+        let Some(home) = home else {
             return Outcome::NoPublisher;
-        }
+        };
         match self.enter(now, rooms, &home, protocol, &offer, turn) {
             Ok((client, answer)) => {
-                let watches = (protocol == WishProtocol::Whep).then(|| key.clone());
+                let watches = match protocol {
+                    WishProtocol::Whip => None,
+                    WishProtocol::Whep => Some((home.clone(), key.clone())),
+                };
                 if watches.is_some()
                     && let Some(hall) = self.halls.get_mut(&home)
                 {
                     hall.watched.entry(key.clone()).or_default().sessions += 1;
-                    self.wish.untold.push(home);
+                    self.wish.untold.push(home.clone());
+                }
+                if home != *key {
+                    let rid = key.layer_name().map(str::to_owned);
+                    let layers = PreferredLayers {
+                        rid,
+                        ..PreferredLayers::default()
+                    };
+                    // Without pictures in its offer there is nothing to choose.
+                    let _ = prefer(now, rooms, client, layers);
                 }
                 let peer = Peer {
                     client,
@@ -301,9 +316,21 @@ impl Live {
                 if let Some(turn) = turn {
                     self.finish(now, turn, FinishReason::Malformed);
                 }
+                self.close_empty_hall(now, rooms, &home);
                 error
             }
         }
+    }
+
+    /// In whose hall a stream is watched: a layer of a publisher there beside its siblings, any other by itself.
+    fn watched_in(&self, key: &StreamKey) -> Option<StreamKey> {
+        let base = key.layer_base();
+        let hall = self.halls.get(&base);
+        let publisher = hall.and_then(|hall| hall.publisher.as_ref());
+        let name = key.layer_name();
+        let is_sent = name.is_some_and(|name| publisher.is_some_and(|p| p.sends(name)));
+        let home = if is_sent { &base } else { key };
+        self.engine.stream(home).map(|_| home.clone())
     }
 
     /// A new client of the stream's hall, and the answer to its offer.
@@ -417,17 +444,7 @@ impl Live {
             spatial: selection.spatial_layer.or(selection.max_spatial_layer),
             temporal: selection.temporal_layer.or(selection.max_temporal_layer),
         };
-        let chosen = rooms.client(now, client, |room, out| {
-            let stats = room.client_stats(now, client)?;
-            let video = stats.subscriptions.iter().find(|subscription| {
-                subscription.subscription.kind == sluice_media::MediaKind::Video
-            });
-            let Some(video) = video else { return Ok(false) };
-            let track = video.subscription.track_id;
-            room.set_preferred_layers(now, client, track, layers, out)?;
-            Ok(true)
-        });
-        match chosen {
+        match prefer(now, rooms, client, layers) {
             Ok(true) => Outcome::Done,
             Ok(false) => Outcome::Unprocessable,
             Err(error) => outcome_of(&error),
@@ -443,8 +460,8 @@ impl Live {
     /// A session is over; whose it was, if it was not over before.
     fn leave(&mut self, session: SessionId) -> Option<ClientId> {
         let peer = self.wish.peers.remove(&session)?;
-        if let Some(key) = peer.watches
-            && let Some(hall) = self.halls.get_mut(&key.layer_base())
+        if let Some((home, key)) = peer.watches
+            && let Some(hall) = self.halls.get_mut(&home)
             && let Some(watch) = hall.watched.get_mut(&key)
         {
             watch.sessions = watch.sessions.saturating_sub(1);
@@ -466,6 +483,26 @@ impl Live {
             self.close_events(events);
         }
     }
+}
+
+/// Which layer of its picture a viewer is to get; false where it has none.
+fn prefer(
+    now: Instant,
+    rooms: &mut Rooms,
+    client: ClientId,
+    layers: PreferredLayers,
+) -> Result<bool, ServerError> {
+    rooms.client(now, client, |room, out| {
+        let stats = room.client_stats(now, client)?;
+        let video = stats
+            .subscriptions
+            .iter()
+            .find(|subscription| subscription.subscription.kind == sluice_media::MediaKind::Video);
+        let Some(video) = video else { return Ok(false) };
+        let track = video.subscription.track_id;
+        room.set_preferred_layers(now, client, track, layers, out)?;
+        Ok(true)
+    })
 }
 
 fn live_response(response: Response, events: Option<EventsId>) -> LiveResponse {
