@@ -153,6 +153,50 @@ test('the index of a stream lists its layers, and one verdict covers them', asyn
   t.is((await fetch(`${origin}/live/show~q/${uris[1]!}`)).status, 404, 'not by a sibling');
 });
 
+test('a layer without pictures is not listed further before its next one', async (t) => {
+  const { live, origin } = await start(t);
+  const controller = new AbortController();
+  let shows = true;
+  const playing = ['live/show', 'live/show~h'].map(async (key) => {
+    const session = await live.publish(key);
+    await session.setTrack({ track: VIDEO, codec: 'VP9' });
+    await session.setTrack({ track: 1, codec: 'opus' });
+    for (let n = 0; !controller.signal.aborted; n += 1) {
+      if (shows || key === 'live/show') {
+        await session.write({ track: VIDEO, ptsMs: n * 40, keyframe: true, data: vp9 });
+      }
+      await session.write(sound(2 * n), sound(2 * n + 1));
+      await sleep(40);
+    }
+  });
+  t.teardown(async () => {
+    controller.abort();
+    await Promise.all(playing.map((one) => one.catch(() => {})));
+  });
+  await sleep(300);
+  const index = await (await fetch(`${origin}/live/show/index.m3u8`)).text();
+  const uris = index.split('\n').filter((line) => line.endsWith('.m3u8'));
+  const [own, layer] = uris.map((uri) => async () => {
+    const text = await (await fetch(`${origin}/live/show/${uri}`)).text();
+    const last = Number(/s(\d+)\.m4s\n(?![^]*\ns\d)/.exec(text)?.[1]);
+    return { last, target: /TARGETDURATION:(\d+)/.exec(text)?.[1], text };
+  });
+  await layer!();
+  shows = false;
+  await sleep(3000);
+  const stopped = await layer!();
+  await sleep(3000);
+  const still = await layer!();
+  t.is(still.last, stopped.last);
+  t.true(Number(still.target) <= 4, `a target of ${still.target} s`);
+  t.true((await own!()).last > stopped.last, 'the stream itself goes on');
+  shows = true;
+  await sleep(2000);
+  const back = await layer!();
+  t.true(back.last > still.last, 'and so does the layer');
+  t.regex(back.text, /#EXT-X-DISCONTINUITY\n/);
+});
+
 test('a layer of the program is watched by WHEP, one that is not there is not', async (t) => {
   const { server, post } = await start(t);
   await broadcast(t, server, 'live/show', 'live/show~h');

@@ -19,6 +19,7 @@ pub(super) struct Gathered {
     held: VecDeque<Frame>,
     held_since: Option<Instant>,
     keyframe_at: Option<Instant>,
+    picture_at: Option<Instant>,
     /// The date of the frames' time 0, microseconds since 1970, where siblings share it.
     anchor: Option<i64>,
 }
@@ -65,6 +66,9 @@ impl Gathered {
             self.changed = true;
         }
         self.held_since.get_or_insert(now);
+        if frame.codec.kind() == MediaKind::Video {
+            self.picture_at = Some(now);
+        }
         // Players compare the dates of segments: all are by our clock, whatever the publisher's shows.
         self.held.push_back(Frame {
             captured_micros: None,
@@ -105,6 +109,11 @@ impl Gathered {
     /// When the newest picture came, of those handed on, that a segment may begin with.
     pub(super) fn keyframe_at(&self) -> Option<Instant> {
         self.keyframe_at
+    }
+
+    /// When the newest picture came.
+    pub(super) fn picture_at(&self) -> Option<Instant> {
+        self.picture_at
     }
 
     /// How the tracks are coded that have come or were announced.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sluice_live::{
     AccessRequest, Action, AdmissionId, Next, Protocol, SubscribeOptions, SubscriptionId,
 };
-use sluice_media::{MediaKind, StreamKey};
+use sluice_media::{Frame, MediaKind, StreamKey};
 use sluice_mux::hls::{
     MediaPlaylist, PlaylistAnswer, PlaylistOptions, Query, Resource, ResourceAnswer,
 };
@@ -30,6 +30,8 @@ pub(super) struct Packager {
     pub(super) gathered: Gathered,
     /// It is one of several renditions of a stream.
     pub(super) shares: bool,
+    /// It has sound alone while its siblings have pictures: nothing is listed before its next one.
+    pub(super) silent: bool,
     parked: Vec<Parked>,
     pub(super) asked_at: Instant,
 }
@@ -156,6 +158,7 @@ impl Live {
             playlist: MediaPlaylist::new(PlaylistOptions::default()),
             gathered: Gathered::default(),
             shares: false,
+            silent: false,
             parked: Vec::new(),
             asked_at: now,
         };
@@ -223,12 +226,7 @@ impl Live {
                     let gathered = &mut packager.gathered;
                     warn_unfit(gathered.configure(now, track, config, wall, segmenter));
                 }
-                // A rendition has the same tracks from its beginning on as its siblings.
-                Next::Frame(frame)
-                    if packager.shares
-                        && has_pictures
-                        && !packager.gathered.has_pictures()
-                        && frame.codec.kind() == MediaKind::Audio => {}
+                Next::Frame(frame) if has_pictures && packager.leaves_out(frame) => {}
                 Next::Frame(frame) => {
                     let segmenter = &mut packager.segmenter;
                     warn_unfit(packager.gathered.take(now, frame, wall, segmenter));
@@ -277,6 +275,7 @@ impl Live {
                 packager.release(now, wall_micros());
                 packager.collect();
             }
+            self.silence_rendition(now, key);
             self.answer_parked(now, key);
         }
         // Browsers send no keyframe unasked, and segments begin with one.
@@ -303,6 +302,21 @@ impl Live {
 }
 
 impl Packager {
+    /// Whether a frame is sound that has to wait for pictures: a rendition has the same tracks as its siblings.
+    fn leaves_out(&mut self, frame: &Frame) -> bool {
+        if frame.codec.kind() == MediaKind::Video {
+            self.silent = false;
+            return false;
+        }
+        self.shares && (self.silent || !self.gathered.has_pictures())
+    }
+
+    pub(super) fn fall_silent(&mut self) {
+        self.silent = true;
+        self.segmenter.end_segment();
+        self.collect();
+    }
+
     fn release(&mut self, now: Instant, wall: i64) {
         warn_unfit(self.gathered.release(now, wall, &mut self.segmenter));
     }

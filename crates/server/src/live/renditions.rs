@@ -147,6 +147,26 @@ impl Live {
         }
     }
 
+    /// Stops a layer that brings no pictures while the stream itself does: players of it go to another one, which they
+    /// do not while its sound goes on, and its segment does not grow without end. Its next picture is a discontinuity.
+    pub(super) fn silence_rendition(&mut self, now: Instant, key: &StreamKey) {
+        let flows = |packager: &Packager| {
+            let at = packager.gathered.picture_at();
+            at.is_some_and(|at| now < at + SILENCE)
+        };
+        if key.layer_name().is_none() || !self.packagers.get(&key.layer_base()).is_some_and(flows) {
+            return;
+        }
+        if let Some(packager) = self.packagers.get_mut(key)
+            && !packager.silent
+            && packager.gathered.has_pictures()
+            && !flows(packager)
+        {
+            packager.fall_silent();
+            self.report_rendition(key);
+        }
+    }
+
     /// Asks for keyframes of all renditions of a stream at once, so that their segments begin together.
     pub(super) fn request_renditions(&mut self, now: Instant, rooms: &mut Rooms, base: &StreamKey) {
         let keys = self.renditions.get(base).into_iter().flatten();
@@ -241,6 +261,8 @@ fn report_uri(key: &StreamKey, packager: &Packager) -> String {
     format!("../{}/stream.m3u8", directory(key, packager))
 }
 
+/// Pictures may be as far apart as the segmenter waits for them.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How long an index waits for the layers once the stream itself is there.
 const LAYER_WAIT: Duration = Duration::from_secs(2);
 const MAX_RATE: f64 = 1000.0;
