@@ -302,8 +302,85 @@ fn last_frame_lasts_as_long_as_it_says_within_reason() {
 }
 
 #[test]
+fn renditions_that_keep_their_times_lie_together_wherever_they_begin() {
+    let (mut early, mut late) = (Rig::both().keeping(), Rig::both().keeping());
+    early.run(50_000, 56_000, 1_000);
+    late.run(52_000, 56_000, 1_000);
+    let [early, late] = [early, late].map(|mut rig| {
+        rig.segmenter.end_segment();
+        let starts = rig.collect().starts;
+        starts
+            .iter()
+            .map(|start| start.start.micros() / 1_000)
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(early, [50_000, 51_000, 52_000, 53_000, 54_000, 55_000]);
+    assert_eq!(late, early[2..]);
+}
+
+#[test]
+fn another_picture_size_is_no_discontinuity_where_times_are_kept() {
+    let mut rig = Rig::both().keeping();
+    rig.run(50_000, 53_000, 1_000);
+    rig.segmenter.set_tracks(&tracks(1)).unwrap();
+    rig.run(53_000, 56_000, 1_000);
+    rig.segmenter.end_segment();
+    let found = rig.collect();
+    assert_eq!(found.inits.len(), 2);
+    assert_eq!(found.discontinuities(), [0_u64; 0]);
+    let starts: Vec<_> = found
+        .starts
+        .iter()
+        .map(|start| (start.init, start.start.micros() / 1_000))
+        .collect();
+    let expected = [
+        (0, 50_000),
+        (0, 51_000),
+        (0, 52_000),
+        (1, 53_000),
+        (1, 54_000),
+        (1, 55_000),
+    ];
+    assert_eq!(starts, expected);
+    // Other tracks are one.
+    let mut rig = Rig::both().keeping();
+    rig.run(50_000, 53_000, 1_000);
+    rig.segmenter.set_tracks(&tracks(0)[..1]).unwrap();
+    rig.run(53_000, 55_000, 1_000);
+    rig.segmenter.end_segment();
+    assert_eq!(rig.collect().discontinuities(), [3]);
+}
+
+#[test]
+fn kept_times_leap_over_a_pause_and_never_go_back() {
+    let mut rig = Rig::both().keeping();
+    rig.run(50_000, 53_000, 1_000);
+    rig.flag = true;
+    rig.run(60_000, 62_000, 1_000);
+    // A publisher whose times begin anew.
+    rig.flag = true;
+    rig.run(0, 2_000, 1_000);
+    rig.segmenter.end_segment();
+    let found = rig.collect();
+    assert_eq!(found.discontinuities(), [3, 5]);
+    let starts: Vec<_> = found
+        .starts
+        .iter()
+        .map(|start| start.start.micros() / 1_000)
+        .collect();
+    assert_eq!(
+        starts,
+        [50_000, 51_000, 52_000, 60_000, 61_000, 62_000, 63_000]
+    );
+}
+
+#[test]
 fn hostile_times_neither_panic_nor_pile_up() {
-    let mut rig = Rig::both();
+    hostile_times(Rig::both());
+    hostile_times(Rig::both().keeping());
+}
+
+fn hostile_times(mut rig: Rig) {
     let times = [0, i64::MAX, i64::MIN, -1, 1, i64::MAX / 90_000, 5, 4, 3];
     for round in 0..200 {
         for (index, time) in times.iter().enumerate() {
@@ -347,6 +424,11 @@ impl Rig {
 
     fn both() -> Self {
         Self::new(SegmenterOptions::default(), &tracks(0))
+    }
+
+    fn keeping(mut self) -> Self {
+        self.segmenter.keep_times();
+        self
     }
 
     /// Pictures at 25 a second and sound, milliseconds `from` to `to`; a keyframe first and every `gop` ms.

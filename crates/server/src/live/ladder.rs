@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use sluice_live::{Engine, SessionId};
 use sluice_media::{CodecConfig, Frame, Parameters, StreamKey, Timestamp, TrackId};
-use sluice_sfu::TrackId as RoomTrack;
 
 use super::lead::{Lead, Pass};
 use super::publisher::Consequences;
@@ -16,7 +15,6 @@ use super::publisher::Consequences;
 /// the lowest, as browsers do, or from the highest.
 #[derive(Debug)]
 pub(super) struct Ladder {
-    pub(super) room_track: RoomTrack,
     /// In the publisher's order.
     rungs: Vec<Rung>,
     stage: Stage,
@@ -79,14 +77,13 @@ pub(super) struct Streams<'a> {
 }
 
 impl Ladder {
-    pub(super) fn new(room_track: RoomTrack, rids: &[String]) -> Self {
+    pub(super) fn new(rids: &[String]) -> Self {
         let rung = |rid: &String| Rung {
             rid: rid.clone(),
             config: None,
             turn: Turn::Waits,
         };
         Self {
-            room_track,
             rungs: rids.iter().map(rung).collect(),
             stage: Stage::Held(None, Vec::new()),
             newest: None,
@@ -228,7 +225,7 @@ impl Ladder {
         let pass = lead.handle_picture(now, rank, frame.keyframe);
         let asked = lead.poll_request();
         if let Some(layer) = asked.and_then(|rank| u8::try_from(self.turned(rank)).ok()) {
-            streams.out.asks.push((self.room_track, layer));
+            streams.out.wanted.push(layer);
         }
         let session = streams.session;
         match pass {
@@ -333,3 +330,7 @@ fn area(rung: &Rung) -> Option<u64> {
 const HOLD: Duration = Duration::from_millis(200);
 /// Pictures that wait at most.
 const MAX_HELD: usize = 256;
+
+#[cfg(test)]
+#[path = "../ladder_tests.rs"]
+mod tests;

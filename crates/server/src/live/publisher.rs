@@ -37,7 +37,9 @@ struct Lane {
 pub(super) struct Consequences {
     /// Layers that are streams now, with their numbers.
     pub(super) begun: Vec<(SessionId, u8)>,
-    /// Who is to be asked for a keyframe.
+    /// Layers of the picture to be asked for a keyframe.
+    pub(super) wanted: Vec<u8>,
+    /// All that are to be asked for one.
     pub(super) asks: Vec<(RoomTrack, u8)>,
 }
 
@@ -67,7 +69,7 @@ impl Publisher {
         };
         let is_layered = id == TrackId::VIDEO && track.rids.len() > 1;
         if is_layered {
-            self.ladder = Some(Ladder::new(track.id, &track.rids));
+            self.ladder = Some(Ladder::new(&track.rids));
             self.ingest.set_origin(origin);
         }
         // Of another track's layers the last listed one is the highest, as browsers list them.
@@ -83,8 +85,9 @@ impl Publisher {
 
     /// A track of the room is gone; the turns of its layers are returned.
     pub(super) fn remove(&mut self, track: RoomTrack) -> Vec<SessionId> {
-        self.lanes.remove(&track);
-        let ladder = self.ladder.take_if(|ladder| ladder.room_track == track);
+        let lane = self.lanes.remove(&track);
+        let is_layered = lane.is_some_and(|lane| lane.layer.is_none());
+        let ladder = self.ladder.take_if(|_| is_layered);
         ladder.map_or_else(Vec::new, |ladder| ladder.sessions().collect())
     }
 
@@ -199,6 +202,11 @@ impl Publisher {
                 out,
             };
             ladder.handle_timeout(now, &mut streams);
+        }
+        let layered = self.lanes.iter().find(|(_, lane)| lane.layer.is_none());
+        if let Some((track, _)) = layered {
+            let wanted = out.wanted.drain(..).map(|layer| (*track, layer));
+            out.asks.extend(wanted);
         }
     }
 
