@@ -75,7 +75,6 @@ test('three layers published by WHIP are streams, and renditions that hls.js goe
       bitrate,
     })),
   );
-  t.log(levels);
   t.deepEqual(
     levels.map(({ width }) => width).toSorted((a, b) => a - b),
     [320, 640, 1280],
@@ -86,7 +85,6 @@ test('three layers published by WHIP are streams, and renditions that hls.js goe
     const before = await clock(player);
     await sleep(3000);
     const after = await clock(player);
-    t.log(size, { before, after });
     t.true(after - before > 2, `${size} goes on`);
   }
   t.deepEqual(await player.evaluate(() => (globalThis as unknown as Player).fatal), []);
@@ -102,7 +100,6 @@ test('the renditions lie on one timeline, and ffprobe finds nothing to say', asy
   await sleep(6000);
   const playlists = await Promise.all(uris.map((uri) => text(`aligned/${uri}`)));
   const dates = playlists.map(segments);
-  t.log(dates.map((all) => all.map(({ at, seconds }) => `${at % 100_000} ${seconds}`)));
   const [base, ...others] = dates;
   for (const other of others) {
     const apart = other
@@ -126,6 +123,28 @@ test('the renditions lie on one timeline, and ffprobe finds nothing to say', asy
     t.is(stderr, '');
     t.regex(stdout, new RegExp(`^h264,${width}$`, 'm'));
     t.regex(stdout, /^opus/m);
+  }
+  await publisher.close();
+});
+
+test('a layer is watched by WHEP under its own name', async (t) => {
+  const publisher = await publish('watched');
+  await carries('live/watched', 'f');
+  for (const [layer, size] of Object.entries(SIZES)) {
+    const viewer = await browser.newPage();
+    await viewer.goto(url);
+    await viewer.evaluate(async (from) => {
+      const { play } = (await import('/wish.js' as string)) as {
+        play: (url: string, video: HTMLVideoElement) => Promise<unknown>;
+      };
+      await play(from, document.querySelector('video')!);
+    }, `${url}/live/live/watched~${layer}/whep`);
+    t.true(await shows(viewer, size), layer);
+    const before = await clock(viewer);
+    await sleep(2000);
+    t.true((await clock(viewer)) - before > 1, `${layer} goes on`);
+    t.is(await viewer.evaluate(() => document.querySelector('video')!.videoWidth), size);
+    await viewer.close();
   }
   await publisher.close();
 });
@@ -197,7 +216,6 @@ test('who plays a layer stays when its publisher is replaced', async (t) => {
   const uris = index.split('\n').filter((line) => line.endsWith('stream.m3u8'));
   const playlists = await Promise.all(uris.map((uri) => text(`again/${uri}`)));
   const dates = playlists.map(segments);
-  t.log(playlists[0], playlists[1]);
   for (const other of dates.slice(1)) {
     const apart = other
       .slice(-3)

@@ -12,7 +12,7 @@ use sluice_live::{
     LagPolicy, Metadata, Output, PlayRequest, Protocol, PublishRequest, SessionId, Start,
     StreamState, SubscribeOptions, SubscriptionId, Takeover, Tracks, Verdict,
 };
-use sluice_media::{Frame, TrackId};
+use sluice_media::{Frame, StreamKey, TrackId};
 
 const REASONS: [FinishReason; 4] = [
     FinishReason::Completed,
@@ -115,9 +115,9 @@ fn verdict(random: &mut Seeded) -> Verdict {
 }
 
 fn act(stage: &mut Stage, random: &mut Seeded, names: &mut Names) {
-    let name = ["a", "b", "c", "c1"][random.below(4) as usize];
+    let name = ["a", "b", "c", "c1", "a~h", "b~h"][random.below(6) as usize];
     let now = stage.now;
-    match random.below(24) {
+    match random.below(26) {
         0 | 1 => {
             let request = PublishRequest::new(key(name), Protocol::RTMP);
             let asked = stage.engine.request_publish(now, request);
@@ -206,11 +206,23 @@ fn act(stage: &mut Stage, random: &mut Seeded, names: &mut Names) {
                     .update_metadata(now, session, Metadata::default());
             }
         }
+        23 | 24 => begin_layer(stage, random, names, &key(name)),
         _ => {
             let time = [0, 1, 1, 40, 40, 40, 900, 900, 6_000, 40_000][random.below(10) as usize];
             stage.pass(MS * time);
         }
     }
+}
+
+fn begin_layer(stage: &mut Stage, random: &mut Seeded, names: &mut Names, key: &StreamKey) {
+    let Some(session) = any(random, &names.sessions) else {
+        return;
+    };
+    if random.below(3) == 0 {
+        let _ = stage.engine.reserve_layers(stage.now, session);
+    }
+    let layer = stage.engine.begin_layer(stage.now, session, key);
+    names.sessions.extend(layer);
 }
 
 fn use_grant(
@@ -248,6 +260,15 @@ fn balance(stage: &Stage, names: &Names, bound: usize) {
     let mut ended: Vec<_> = living.iter().map(|reader| reader.stream).collect();
     ended.sort_unstable();
     ended.dedup();
+    for name in ["a", "b"] {
+        let base = key(name);
+        let of_base = |layer: &StreamKey| layer != &base && layer.layer_base() == base;
+        let layers = engine
+            .streams()
+            .filter(|view| of_base(view.key()))
+            .filter_map(|view| view.key().layer_name());
+        assert!(engine.layers(&base).eq(layers), "each has one layer");
+    }
     let mut bytes = 0;
     for view in engine.streams() {
         let readers = living.iter().filter(|reader| reader.stream == view.id());
@@ -314,6 +335,7 @@ fn any_order_of_calls_with_stale_names_keeps_the_books_balanced_and_leaves_nothi
         }
         stage.said();
         let engine = &stage.engine;
+        assert_eq!(engine.layers(&key("a")).count(), 0);
         assert_eq!((engine.publishers(), engine.subscribers()), (0, 0));
         assert_eq!((engine.streams().count(), engine.ring_bytes()), (0, 0));
         assert_eq!((engine.admissions(), engine.deadline()), (0, None));

@@ -6,6 +6,7 @@ mod common;
 use common::{MS, SECOND, Source, Stage, key};
 use sluice_live::{
     EndReason, FinishReason, Output, SessionId, StreamError, StreamEventKind, StreamState,
+    StreamView,
 };
 use sluice_media::StreamKey;
 
@@ -32,7 +33,7 @@ fn begin(stage: &mut Stage, base: SessionId, name: &str) -> SessionId {
 }
 
 fn state(stage: &Stage, key: &StreamKey) -> Option<StreamState> {
-    stage.engine.stream(key).map(|view| view.state())
+    stage.engine.stream(key).map(StreamView::state)
 }
 
 fn names(stage: &Stage) -> Vec<String> {

@@ -23,7 +23,6 @@ struct Stage {
 }
 
 impl Stage {
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin, read once")]
     fn new(rids: &[&str]) -> Self {
         let now = Instant::now();
         let mut engine = Engine::new(EngineOptions::default());

@@ -105,10 +105,10 @@ impl Live {
         &mut self,
         now: Instant,
         key: &StreamKey,
-        wanted: &Wanted,
+        what: &Wanted,
         waited: Duration,
     ) -> Option<LiveResponse> {
-        match wanted {
+        match what {
             Wanted::Index => self.index(now, key, waited),
             Wanted::Playlist(directory, query) => {
                 let packager = self.packagers.get_mut(key)?;
