@@ -283,9 +283,12 @@ async function level(page: Page, width: number): Promise<number> {
   return page.evaluate(() => document.querySelector('video')!.videoWidth);
 }
 
+function isWide(wanted: number): boolean {
+  return document.querySelector('video')?.videoWidth === wanted;
+}
+
 /** Whether the picture gets that wide in time. */
 async function shows(page: Page, width: number): Promise<boolean> {
-  const isWide = (wanted: number) => document.querySelector('video')?.videoWidth === wanted;
   return page.waitForFunction(isWide, width, { timeout: 10_000 }).then(
     () => true,
     () => false,

@@ -178,7 +178,7 @@ impl Live {
             let (ticket, action) = match step {
                 Step::Respond(response) => {
                     if let Some(Ok(Some(turn))) = granted {
-                        self.finish(now, turn, FinishReason::Disconnected);
+                        self.finish(now, turn, FinishReason::Malformed);
                     }
                     self.answer(reply, response);
                     return;
