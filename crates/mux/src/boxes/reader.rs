@@ -151,6 +151,11 @@ impl<'a> Fields<'a> {
         Some((version, word & 0x00ff_ffff))
     }
 
+    /// What has not been read.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

@@ -6,6 +6,7 @@
 
 mod init;
 mod part;
+mod read_entry;
 mod sample_entry;
 
 pub use init::{Track, init_segment};
@@ -16,6 +17,7 @@ pub(crate) use part::{
     DATA_OFFSET, DEFAULT_BASE_IS_MOOF, DEFAULT_DURATION, DEFAULT_FLAGS, EPOCHS_APART_MICROS,
     SAMPLE_COMPOSITION, SAMPLE_DURATION, SAMPLE_FLAGS, SAMPLE_SIZE,
 };
+pub(crate) use read_entry::codec_string;
 
 use sluice_media::TrackId;
 

@@ -155,4 +155,4 @@ const DESCRIPTOR_HEAD: usize = 5;
 /// 14496-3 audio (14496-1 table 5).
 const OBJECT_AAC: u8 = 0x40;
 /// 11172-3 audio.
-const OBJECT_MP3: u8 = 0x6b;
+pub(super) const OBJECT_MP3: u8 = 0x6b;

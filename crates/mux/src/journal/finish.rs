@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use sluice_media::MediaKind;
 
 use super::Journal;
-use super::init::TrackIndex;
+use super::init::{SampleIndex, TrackIndex};
 use crate::MuxError;
 use crate::boxes::{full_box, write_box};
 use crate::fmp4::{handler, movie_header, track_header};
@@ -44,7 +44,7 @@ impl Journal {
     /// [`MuxError::Empty`] without a part, [`MuxError::TooLarge`] when a table does not fit.
     pub fn finish_in_place(&self) -> Result<InPlace, MuxError> {
         let places: Vec<u64> = self.parts.iter().map(|part| part.payload.start).collect();
-        let append = self.movie(&places)?;
+        let append = movie(&self.tracks, &places, self.is_wide())?;
         let mut patch = [0; 16];
         let size = self.end.saturating_sub(self.movie);
         let head = b"\0\0\0\x01mdat".iter().copied();
@@ -64,95 +64,114 @@ impl Journal {
     ///
     /// As [`finish_in_place`](Self::finish_in_place).
     pub fn finish_in_front(&self) -> Result<InFront, MuxError> {
-        let payload: u64 = self
-            .parts
-            .iter()
-            .map(|part| part.payload.end.saturating_sub(part.payload.start))
-            .fold(0, u64::saturating_add);
-        let mut header = BytesMut::new();
-        write_box(&mut header, *b"ftyp", |out| {
-            out.put_slice(b"iso6\0\0\0\0iso6mp41");
-        });
-        let brands = u64::try_from(header.len()).unwrap_or(u64::MAX);
-        // The size of `moov` depends on its offsets only by their width. They are wide where the copy may be large;
-        // for the trial the width is that of the journal, which is longer than the copy.
-        let trial = self.movie(&self.copied_to(0))?;
-        let movie = u64::try_from(trial.len()).unwrap_or(u64::MAX);
-        let base = brands.saturating_add(movie).saturating_add(16);
-        header.put_slice(&self.movie(&self.copied_to(base))?);
-        header.put_u32(1);
-        header.put_slice(b"mdat");
-        header.put_u64(payload.saturating_add(16));
+        let payloads = self.parts.iter().map(|part| part.payload.clone());
+        let copy: Vec<Range<u64>> = payloads.collect();
+        let (header, bytes) = in_front(&self.tracks, &copy, self.is_wide())?;
         Ok(InFront {
-            header: header.freeze(),
-            copy: self.parts.iter().map(|part| part.payload.clone()).collect(),
-            bytes: base.saturating_add(payload),
+            header,
+            copy,
+            bytes,
         })
     }
 
-    /// Where each part's payload begins when they follow each other from `base` on.
-    fn copied_to(&self, base: u64) -> Vec<u64> {
-        self.parts
-            .iter()
-            .scan(base, |next, part| {
+    /// Index and journal together bound where anything can lie, in the file or in its copy.
+    fn is_wide(&self) -> bool {
+        is_wide(self.end, self.samples)
+    }
+}
+
+/// Whether offsets into so many bytes, behind an index of so many samples, need 64 bits.
+pub(super) fn is_wide(bytes: u64, samples: usize) -> bool {
+    bytes.saturating_add(index_bound(samples)) > u64::from(u32::MAX)
+}
+
+/// What stands in front of the bytes of `copy` when they follow each other, and the length of it all. A chunk's part
+/// is an index of `copy`.
+pub(super) fn in_front(
+    tracks: &[TrackIndex],
+    copy: &[Range<u64>],
+    wide: bool,
+) -> Result<(Bytes, u64), MuxError> {
+    let lengths = || {
+        copy.iter()
+            .map(|range| range.end.saturating_sub(range.start))
+    };
+    let places = |base: u64| -> Vec<u64> {
+        lengths()
+            .scan(base, |next, length| {
                 let place = *next;
-                let size = part.payload.end.saturating_sub(part.payload.start);
-                *next = next.saturating_add(size);
+                *next = next.saturating_add(length);
                 Some(place)
             })
             .collect()
-    }
+    };
+    let mut header = BytesMut::new();
+    write_box(&mut header, *b"ftyp", |out| {
+        out.put_slice(b"iso6\0\0\0\0iso6mp41");
+    });
+    let brands = u64::try_from(header.len()).unwrap_or(u64::MAX);
+    // The size of `moov` depends on its offsets only by their width, which is settled.
+    let trial = movie(tracks, &places(0), wide)?;
+    let index = u64::try_from(trial.len()).unwrap_or(u64::MAX);
+    let base = brands.saturating_add(index).saturating_add(16);
+    header.put_slice(&movie(tracks, &places(base), wide)?);
+    let payload = lengths().fold(0, u64::saturating_add);
+    header.put_u32(1);
+    header.put_slice(b"mdat");
+    header.put_u64(payload.saturating_add(16));
+    Ok((header.freeze(), base.saturating_add(payload)))
+}
 
-    /// A `moov` for payloads that begin at `places`.
-    fn movie(&self, places: &[u64]) -> Result<Bytes, MuxError> {
-        let tracks = || self.tracks.iter().filter(|track| !track.samples.is_empty());
-        // All times count from the earliest decode time of any track.
-        let origin = tracks()
-            .map(TrackIndex::start)
-            .min()
-            .ok_or(MuxError::Empty)?;
-        // Index and journal together bound where anything can lie, in the file or in its copy.
-        let wide = self.end.saturating_add(Self::index_bound(self.samples)) > u64::from(u32::MAX);
-        let mut out = BytesMut::with_capacity(self.samples.saturating_mul(8).saturating_add(4096));
-        let lasts = |track: &TrackIndex| {
-            let ticks = track.end().saturating_sub(track.first());
-            (rescaled(ticks, track.rate), ticks)
-        };
-        let mut written = Ok(());
-        write_box(&mut out, *b"moov", |out| {
-            let whole = tracks().map(|track| {
-                let delay = track.start().saturating_sub(origin);
-                delay.saturating_add(lasts(track).0)
-            });
-            movie_header(out, MOVIE_RATE, whole.max().unwrap_or(0));
-            for track in tracks() {
-                let delay = track.start().saturating_sub(origin);
-                let (shown, ticks) = lasts(track);
-                write_box(out, *b"trak", |out| {
-                    let duration = delay.saturating_add(shown);
-                    track_header(out, track.number, duration, track.kind, track.size);
-                    if delay > 0 {
-                        edits(out, delay, shown);
-                    }
-                    write_box(out, *b"mdia", |out| {
-                        handler(out, track.rate, ticks, track.kind, |out| {
-                            let tables = tables(out, track, places, wide);
-                            written = written.and(tables);
-                        });
+/// No `moov` of so many samples is longer.
+fn index_bound(samples: usize) -> u64 {
+    u64::try_from(samples)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(64)
+        .saturating_add(1 << 20)
+}
+
+/// A `moov` for payloads that begin at `places`.
+fn movie(tracks: &[TrackIndex], places: &[u64], wide: bool) -> Result<Bytes, MuxError> {
+    let tracks = || tracks.iter().filter(|track| !track.samples.is_empty());
+    // All times count from the earliest decode time of any track.
+    let origin = tracks()
+        .map(TrackIndex::start)
+        .min()
+        .ok_or(MuxError::Empty)?;
+    let samples = tracks().fold(0_usize, |sum, track| {
+        sum.saturating_add(track.samples.len())
+    });
+    let mut out = BytesMut::with_capacity(samples.saturating_mul(8).saturating_add(4096));
+    let lasts = |track: &TrackIndex| {
+        let ticks = track.end().saturating_sub(track.first());
+        (rescaled(ticks, track.rate), ticks)
+    };
+    let mut written = Ok(());
+    write_box(&mut out, *b"moov", |out| {
+        let whole = tracks().map(|track| {
+            let delay = track.start().saturating_sub(origin);
+            delay.saturating_add(lasts(track).0)
+        });
+        movie_header(out, MOVIE_RATE, whole.max().unwrap_or(0));
+        for track in tracks() {
+            let delay = track.start().saturating_sub(origin);
+            let (shown, ticks) = lasts(track);
+            write_box(out, *b"trak", |out| {
+                let duration = delay.saturating_add(shown);
+                track_header(out, track.number, duration, track.kind, track.size);
+                if delay > 0 {
+                    edits(out, delay, rescaled(track.presented(), track.rate));
+                }
+                write_box(out, *b"mdia", |out| {
+                    handler(out, track.rate, ticks, track.kind, |out| {
+                        let tables = tables(out, track, places, wide);
+                        written = written.and(tables);
                     });
                 });
-            }
-        });
-        written.map(|()| out.freeze())
-    }
-
-    /// No `moov` of so many samples is longer.
-    fn index_bound(samples: usize) -> u64 {
-        u64::try_from(samples)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(64)
-            .saturating_add(1 << 20)
-    }
+            });
+        }
+    });
+    written.map(|()| out.freeze())
 }
 
 impl TrackIndex {
@@ -164,6 +183,18 @@ impl TrackIndex {
         self.samples.last().map_or(0, |sample| {
             sample.dts.saturating_add(u64::from(self.last_duration))
         })
+    }
+
+    /// From the first decode time to where the last picture shown ends. Where pictures are reordered that is later than
+    /// where the last one decoded does: an edit that ended there would hide them.
+    fn presented(&self) -> u64 {
+        let shown = |sample: &SampleIndex| {
+            let offset = i64::from(sample.composition_offset);
+            sample.dts.saturating_add_signed(offset)
+        };
+        let last = self.samples.iter().map(shown).max().unwrap_or_default();
+        last.saturating_add(u64::from(self.last_duration))
+            .saturating_sub(self.first())
     }
 
     /// Its first decode time in the movie's ticks.
@@ -308,4 +339,4 @@ fn rescaled(ticks: u64, rate: u32) -> u64 {
 }
 
 /// Ticks per second of a finished file's movie header and edits: pictures' own.
-const MOVIE_RATE: u32 = 90_000;
+pub(super) const MOVIE_RATE: u32 = 90_000;

@@ -303,7 +303,7 @@ fn apart(wall: i64, from: Duration, to: Duration) -> i64 {
     wall.saturating_add(micros(to).saturating_sub(micros(from)))
 }
 
-fn seconds(ticks: u64, rate: u32) -> Duration {
+pub(super) fn seconds(ticks: u64, rate: u32) -> Duration {
     let nanos = u128::from(ticks)
         .saturating_mul(1_000_000_000)
         .checked_div(u128::from(rate))
@@ -314,4 +314,4 @@ fn seconds(ticks: u64, rate: u32) -> Duration {
 /// `sample_is_non_sync_sample` (ISO/IEC 14496-12 §8.8.3.1).
 const NOT_SYNC: u32 = 1 << 16;
 /// Later times are nonsense: three thousand years at 90 kHz.
-const MAX_TIME: u64 = 1 << 53;
+pub(super) const MAX_TIME: u64 = 1 << 53;

@@ -64,7 +64,7 @@ pub(super) fn tracks(movie: &Boxed<'_>) -> Result<Vec<TrackIndex>, MuxError> {
     Ok(tracks)
 }
 
-fn track(trak: &Boxed<'_>) -> Result<TrackIndex, MuxError> {
+pub(super) fn track(trak: &Boxed<'_>) -> Result<TrackIndex, MuxError> {
     let header = trak.child(*b"tkhd")?;
     let (number, size) = numbers(header.body).ok_or(MuxError::BrokenBox {
         offset: header.offset,

@@ -2,14 +2,19 @@
 //!
 //! A recording file is an init segment and parts, appended one after the other: at any moment a fragmented MP4 that
 //! plays. A crash costs the part that was being written. [`Recovery`] finds the last whole one again;
-//! [`Journal::finish_in_place`] and [`Journal::finish_in_front`] say which bytes make it an ordinary MP4.
+//! [`Journal::finish_in_place`] and [`Journal::finish_in_front`] say which bytes make it an ordinary MP4. A [`Movie`] is
+//! the index of such a file, from which an [`ExcerptCutter`] makes files of their own.
 
+mod excerpt;
 mod finish;
 mod fragment;
 mod init;
+mod movie;
 mod recover;
 
+pub use excerpt::{Excerpt, ExcerptCutter, Piece};
 pub use finish::{InFront, InPlace};
+pub use movie::{Movie, MovieSearch};
 pub use recover::Recovery;
 
 use std::ops::Range;
@@ -129,6 +134,12 @@ impl Journal {
     /// Samples of all tracks.
     pub const fn samples(&self) -> usize {
         self.samples
+    }
+
+    /// How it is coded (RFC 6381), one word for each track that has samples, in the order of the file.
+    pub fn codecs(&self) -> String {
+        let tracks = self.tracks.iter();
+        movie::joined(tracks.filter(|track| !track.samples.is_empty()))
     }
 
     /// From the earliest sample to the end of the latest.

@@ -14,6 +14,7 @@
 mod answers;
 mod atoms;
 mod corpus;
+mod excerpts;
 mod ffprobe;
 mod lint;
 mod playlists;

@@ -171,7 +171,7 @@ fn stretch_of_time_begins_where_a_decoder_can() {
 const WALL: i64 = 1_700_000_000_123_456;
 
 /// H.264 with B-frames and AAC; the first `skip` parts are not recorded.
-fn recorded(skip: usize) -> (Vec<Elementary>, Vec<Output>) {
+pub(crate) fn recorded(skip: usize) -> (Vec<Elementary>, Vec<Output>) {
     let streams = vec![real("h264", Codec::H264), real("aac", Codec::Aac)];
     let mut options = SegmenterOptions::default();
     options.reference_times = true;
@@ -193,7 +193,7 @@ fn recorded(skip: usize) -> (Vec<Elementary>, Vec<Output>) {
 }
 
 /// The journal as the recorder keeps it.
-fn written(outputs: &[Output]) -> Journal {
+pub(crate) fn written(outputs: &[Output]) -> Journal {
     let Some(Output::Init(init)) = outputs.first() else {
         panic!("no init segment");
     };
