@@ -23,6 +23,22 @@ export declare class NativeCall {
   end(reason: LiveFinish): Promise<undefined>
 }
 
+/** An answer about recordings. */
+export declare class NativePlayback {
+  /** The status code. */
+  get status(): number
+  /** Names and values. */
+  get headers(): Array<[string, string]>
+  /** A small content. */
+  get body(): Buffer
+  /** The content is what `read` gives. */
+  get streams(): boolean
+  /** The next bytes; null at the end. One call at a time. */
+  read(): Promise<Buffer | undefined | null>
+  /** The client has hung up. */
+  end(): void
+}
+
 /** A publisher in this process. */
 export declare class NativePublisher {
   /** Says how a track's frames are coded from here on. */
@@ -89,8 +105,10 @@ export declare class NativeServer {
   liveStopBridge(bridge: number): Promise<undefined>
   /** Begins to push a stream to a foreign server, or, with an identity, to pull one and publish it in its name. */
   liveCall(key: string, pullAs?: string | undefined | null): Promise<NativeCall>
+  /** Answers a request for recordings; null when the path is none of these. */
+  livePlayback(storage: NativeStorage, request: LiveRequest): Promise<NativePlayback | undefined | null>
   /** Records a stream; resolves to the recording's number. */
-  liveRecord(key: string, options: RecordOptions): Promise<number>
+  liveRecord(key: string, storage: NativeStorage, options: RecordOptions): Promise<number>
   /** Ends a recording; resolves to its files, or to null when it has ended before. */
   liveStopRecording(recording: number): Promise<Array<RecordedFile> | undefined | null>
   /** Binds the sockets and starts the threads; events go to `listener`, which must not throw. */
@@ -135,6 +153,12 @@ export declare class NativeServer {
   close(): Promise<undefined>
   /** Lets go of the listener once nothing more is to come. */
   endEvents(): void
+}
+
+/** A place for recordings. */
+export declare class NativeStorage {
+  /** A folder of the file system. */
+  static directory(path: string): NativeStorage
 }
 
 /** One sample per variant, with every optional field present. For tests. */
@@ -298,6 +322,9 @@ export type IceState = 'new' | 'checking' | 'connected' | 'completed' | 'disconn
 /** Whether a path behind the prefix is one of ours. */
 export declare function isLivePath(path: string): boolean
 
+/** Whether a path behind the prefix is one of recordings. */
+export declare function isPlaybackPath(path: string): boolean
+
 /** How a subscriber asked for a keyframe. */
 export type KeyframeKind = 'pli' | 'fir'
 
@@ -333,7 +360,7 @@ export interface LayerStats {
 export type LiveAccess = 'denied' | 'open' | 'listener'
 
 /** What somebody wants to do. */
-export type LiveAction = 'publish' | 'play'
+export type LiveAction = 'publish' | 'play' | 'playback'
 
 /** What a reader got at once: one crossing, one buffer. */
 export interface LiveBatch {
@@ -548,8 +575,8 @@ export type LiveRead =
   lostMs: number }
   | { type: 'discontinuity' }
 
-/** The finished files of a directory. */
-export declare function liveRecordings(directory: string, app?: string | undefined | null, stream?: string | undefined | null): Promise<Array<RecordedFile>>
+/** The finished files of a storage. */
+export declare function liveRecordings(storage: NativeStorage, app?: string | undefined | null, stream?: string | undefined | null): Promise<Array<RecordedFile>>
 
 /** An HTTP request below the prefix. */
 export interface LiveRequest {
@@ -678,6 +705,8 @@ export interface RecordedFile {
   durationMs: number
   /** Its length. */
   bytes: number
+  /** How it is coded. */
+  codecs: string
 }
 
 /** Why a recording fails. */
@@ -685,8 +714,6 @@ export type RecordingFault = 'full' | 'denied' | 'storage' | 'unsupported'
 
 /** How a stream is recorded. Numbers are whole and not negative: the facade checks them. */
 export interface RecordOptions {
-  /** Where to. */
-  directory: string
   /** How long a file becomes. */
   segmentMs?: number
   /** How old files may become. */

@@ -1,13 +1,13 @@
 import type { LiveDenial, LiveEvent as NativeLiveEvent, NativeServer } from '../native.js';
 import type { StreamKey } from './media.js';
 
-/** Somebody's wish to publish or to play. */
+/** Somebody's wish to publish, to play or to play recordings back. */
 export interface AuthorizeRequest {
-  /** What is wanted. */
-  readonly action: 'publish' | 'play';
+  /** What is wanted: to write a stream, to read it, or to read recordings of it. */
+  readonly action: 'publish' | 'play' | 'playback';
   /** Of which stream. */
   readonly key: StreamKey;
-  /** Over what: `whip`, `whep`, `hls`. */
+  /** Over what: `whip`, `whep`, `hls`, `playback`. */
   readonly protocol: string;
   /** The client's IP address, where known. */
   readonly address?: string;

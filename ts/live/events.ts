@@ -115,6 +115,8 @@ export interface RecordedFile {
   readonly durationMs: number;
   /** Its length. */
   readonly bytes: number;
+  /** How its tracks are coded (RFC 6381), as `avc1.42e01f,opus`. */
+  readonly codecs: string;
 }
 
 /** What every event of a recording carries. */

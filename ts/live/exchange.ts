@@ -26,7 +26,7 @@ export interface Reply {
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array | undefined;
   /** The content in place of `body` where it comes bit by bit. */
-  readonly events?: EventBody;
+  readonly content?: StreamedBody;
 }
 
 /**
@@ -34,9 +34,9 @@ export interface Reply {
  *
  * @internal
  */
-export interface EventBody {
-  /** What comes next; nothing at the end. */
-  next(): Promise<string | undefined>;
+export interface StreamedBody {
+  /** What comes next; nothing at the end. Rejects when the rest cannot be had. */
+  next(): Promise<string | Uint8Array | undefined>;
   /** The client has hung up. */
   close(): void;
 }
@@ -56,6 +56,11 @@ export interface Responder {
 export interface HandlerOptions {
   /** The path under which `:app/:stream/…` stands. Default `/live`. */
   readonly prefix?: string;
+  /**
+   * Serves the finished recordings of a directory: `:app/:stream/recordings`. Default none are. The
+   * authorizer is asked for `playback`.
+   */
+  readonly recordings?: string;
 }
 
 /**

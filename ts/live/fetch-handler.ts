@@ -2,10 +2,10 @@ import {
   encoded,
   MAX_BODY,
   TOO_LARGE,
-  type EventBody,
   type Exchange,
   type Reply,
   type Responder,
+  type StreamedBody,
 } from './exchange.js';
 
 /** What a `Request` does not tell. */
@@ -55,10 +55,10 @@ async function read(request: Request): Promise<Uint8Array | Reply | undefined> {
   return size === 0 ? undefined : Buffer.concat(chunks);
 }
 
-function response({ status, headers, body, events }: Reply): Response {
+function response({ status, headers, body, content }: Reply): Response {
   const list = new Headers();
   for (const [name, value] of headers) list.append(name, value);
-  if (events !== undefined) return new Response(streamed(events), { status, headers: list });
+  if (content !== undefined) return new Response(streamed(content), { status, headers: list });
   // A `Uint8Array` over shared memory is no body; ours never are.
   return new Response((body as Uint8Array<ArrayBuffer> | undefined) ?? null, {
     status,
@@ -66,13 +66,13 @@ function response({ status, headers, body, events }: Reply): Response {
   });
 }
 
-function streamed(events: EventBody): ReadableStream<Uint8Array> {
+function streamed(content: StreamedBody): ReadableStream<Uint8Array> {
   return new ReadableStream({
     async pull(controller) {
-      const text = await events.next();
-      if (text === undefined) controller.close();
-      else controller.enqueue(Buffer.from(text));
+      const chunk = await content.next();
+      if (chunk === undefined) controller.close();
+      else controller.enqueue(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
     },
-    cancel: () => events.close(),
+    cancel: () => content.close(),
   });
 }

@@ -24,10 +24,10 @@ import { isLiveLifecycle, type LiveEvent, type LiveEventOf, type RecordedFile } 
 import {
   CLOSED,
   NOT_FOUND,
-  type EventBody,
   type HandlerOptions,
   type Reply,
   type Responder,
+  type StreamedBody,
 } from './exchange.js';
 import { fetchHandler, type FetchHandler } from './fetch-handler.js';
 import {
@@ -41,6 +41,7 @@ import type { LiveTrack, StreamKey } from './media.js';
 import { parseStreamKey } from './media.js';
 import { nodeHandler, type NodeHandler } from './node-handler.js';
 import type { IngestClient, LiveProtocol, ServedProtocol } from './protocol.js';
+import { playback } from './playback.js';
 import { createPublishSession, type PublishSession } from './publish-session.js';
 import { createPull, type Pull } from './pull.js';
 import { createPush, type Push } from './push.js';
@@ -50,6 +51,7 @@ import {
   type RecordingsFilter,
   type RecordOptions,
 } from './recording.js';
+import { nativeStorage } from './storage.js';
 import { createSubscription, type Subscription } from './subscription.js';
 
 /** The events of the live kernel: each {@link LiveEvent} by its `type`. */
@@ -427,7 +429,9 @@ export class Live extends Emitter<LiveEvents> {
 
   /**
    * Serves WHIP (RFC 9725), WHEP and LL-HLS below `<prefix>/:app/:stream/`: `whip`, `whep`,
-   * `index.m3u8`. For `node:http`, `node:http2` and express.
+   * `index.m3u8`; with `recordings` also `recordings` (which there are, as JSON),
+   * `recordings/<name>` (one of them, by ranges of bytes), and with `?start=…&duration=…` a stretch
+   * of time that begins at the keyframe before. For `node:http`, `node:http2` and express.
    */
   httpHandler(options: HandlerOptions = {}): NodeHandler {
     return nodeHandler(this.#responder(options), this.#report);
@@ -463,7 +467,7 @@ export class Live extends Emitter<LiveEvents> {
     return session;
   }
 
-  #responder({ prefix = '/live' }: HandlerOptions): Responder {
+  #responder({ prefix = '/live', recordings }: HandlerOptions): Responder {
     if (!/^(\/[\w.~-]+)*$/.test(prefix)) {
       throw new RangeError(`prefix must be a path like /live, not ${JSON.stringify(prefix)}`);
     }
@@ -472,8 +476,14 @@ export class Live extends Emitter<LiveEvents> {
       const behind = path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : '';
       return { path: behind, query };
     };
+    checkOptionalString('recordings', recordings);
+    const storage = recordings === undefined ? undefined : nativeStorage(recordings);
+    const isPlayback = (path: string) => storage !== undefined && native().isPlaybackPath(path);
     return {
-      takes: (target) => native().isLivePath(split(target).path),
+      takes: (target) => {
+        const { path } = split(target);
+        return native().isLivePath(path) || isPlayback(path);
+      },
       respond: async ({ method, target, headers, body, address }) => {
         const request = {
           method,
@@ -483,15 +493,18 @@ export class Live extends Emitter<LiveEvents> {
           ...(body === undefined ? {} : { body }),
           ...(address === undefined ? {} : { address }),
         };
+        if (storage !== undefined && isPlayback(request.path)) {
+          return playback(this.#native, storage, request);
+        }
         const reply = await call(() => this.#native.liveRequest(request)).catch(refuse);
         if (reply === null || reply === undefined) return NOT_FOUND;
         if (!('events' in reply) || typeof reply.events !== 'number') return reply as Reply;
-        return { ...reply, body: undefined, events: this.#events(reply.events) };
+        return { ...reply, body: undefined, content: this.#events(reply.events) };
       },
     };
   }
 
-  #events(id: number): EventBody {
+  #events(id: number): StreamedBody {
     return {
       next: async () =>
         (await call(() => this.#native.liveEvents(id)).catch(ignoreClosed)) ?? undefined,

@@ -5,10 +5,10 @@ import {
   MAX_BODY,
   NOT_FOUND,
   TOO_LARGE,
-  type EventBody,
   type Exchange,
   type Reply,
   type Responder,
+  type StreamedBody,
 } from './exchange.js';
 
 /**
@@ -104,10 +104,10 @@ function listed(headers: IncomingMessage['headers']): [string, string][] {
 function write(
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
-  { status, headers, body, events }: Reply,
+  { status, headers, body, content }: Reply,
 ): void {
   if (response.destroyed || response.headersSent) {
-    events?.close();
+    content?.close();
     return;
   }
   response.statusCode = status;
@@ -116,8 +116,8 @@ function write(
     // `Link` comes several times.
     response.setHeader(name, before === undefined ? value : [before, value].flat().map(String));
   }
-  if (events !== undefined) {
-    void stream(response as ServerResponse, events);
+  if (content !== undefined) {
+    void stream(response as ServerResponse, content);
     return;
   }
   if (body !== undefined) response.setHeader('Content-Length', body.length);
@@ -126,21 +126,26 @@ function write(
   else (response as ServerResponse).end(body);
 }
 
-async function stream(response: ServerResponse, events: EventBody): Promise<void> {
-  response.on('close', () => events.close());
+async function stream(response: ServerResponse, content: StreamedBody): Promise<void> {
+  response.on('close', () => content.close());
   response.flushHeaders();
-  for (;;) {
-    const text = await events.next();
-    if (text === undefined || response.destroyed) break;
-    // At most one text of each kind waits behind this one, however slow the client is.
-    if (!response.write(text)) {
-      await new Promise<void>((resolve) => {
-        response.once('drain', resolve);
-        response.once('close', resolve);
-      });
+  try {
+    for (;;) {
+      const chunk = await content.next();
+      if (chunk === undefined || response.destroyed) break;
+      // The next is asked for when this one is on its way, however slow the client is.
+      if (!response.write(chunk)) {
+        await new Promise<void>((resolve) => {
+          response.once('drain', resolve);
+          response.once('close', resolve);
+        });
+      }
     }
+    response.end();
+  } catch {
+    // The status is out: only a broken connection tells that the rest is missing.
+    response.destroy();
   }
-  response.end();
 }
 
 const FAILED: Reply = { status: 500, headers: [], body: undefined };

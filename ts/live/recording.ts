@@ -3,6 +3,7 @@ import { call, type WaitOptions } from '../abort.js';
 import { checkOptionalInteger, checkOptions, checkSignal, checkString, present } from '../check.js';
 import { deliver, Emitter, reportTo } from '../emitter.js';
 import { native, type NativeServer, type RecordOptions as NativeOptions } from '../native.js';
+import { nativeStorage } from './storage.js';
 import { Settled } from '../settled.js';
 import type {
   LiveEvent,
@@ -148,10 +149,11 @@ export class Recordings {
 
   async record(key: StreamKey, options: RecordOptions): Promise<Recording> {
     const { given, directory } = nativeOptions(options);
+    const storage = nativeStorage(directory);
     this.#opening += 1;
     try {
       const id = await call(
-        () => this.#native.liveRecord(key, given),
+        () => this.#native.liveRecord(key, storage, given),
         options.signal,
         (late) => void this.#native.liveStopRecording(late).catch(this.#report),
       );
@@ -176,7 +178,8 @@ export class Recordings {
     checkOptions('options', options);
     const { app, stream, signal } = options;
     checkSignal(signal);
-    return call(() => native().liveRecordings(resolve(directory), app, stream), signal);
+    const storage = nativeStorage(resolve(directory));
+    return call(() => native().liveRecordings(storage, app, stream), signal);
   }
 
   /** Takes an event, if it is one of a recording. */
@@ -209,6 +212,5 @@ function nativeOptions(options: RecordOptions): {
   checkOptionalInteger('keepBytes', keepBytes, 0, Number.MAX_SAFE_INTEGER);
   checkSignal(signal);
   const absolute = resolve(directory);
-  const given = { directory: absolute, ...present({ segmentMs, keepMs, keepBytes }) };
-  return { given, directory: absolute };
+  return { given: present({ segmentMs, keepMs, keepBytes }), directory: absolute };
 }

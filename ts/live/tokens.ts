@@ -53,7 +53,7 @@ export function tokenAuthorizer(secret: string | Uint8Array): Authorizer {
 
 /**
  * Lets in who has a JSON Web Token (RFC 7519) signed by HS256 with `exp` and a `scope` that allows
- * it: `publish:live/show`, `play:live/*`, `play:*`, several with spaces between. Its `sub` is who
+ * it: `publish:live/show`, `play:live/*`, `playback:*`, several with spaces between. Its `sub` is who
  * it is. Taken as {@link tokenAuthorizer} takes its own.
  */
 export function jwtAuthorizer(secret: string | Uint8Array, rules: JwtRules = {}): Authorizer {

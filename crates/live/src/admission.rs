@@ -69,6 +69,19 @@ impl Engine {
         self.request(now, Action::Play, request)
     }
 
+    /// Asks to play recordings of a stream back. As [`Self::request_play`]; whoever is admitted reads elsewhere, and
+    /// the request is to be cancelled then.
+    ///
+    /// # Errors
+    /// As [`Self::request_publish`].
+    pub fn request_playback(
+        &mut self,
+        now: Instant,
+        request: PlayRequest,
+    ) -> Result<AdmissionId, StreamError> {
+        self.request(now, Action::Playback, request)
+    }
+
     /// What the authorizer says of a request. Its consequence is an output: `Admitted` or `Refused`, or none yet when
     /// the publisher waits for the key ([`Takeover::Queue`]).
     ///
@@ -95,7 +108,7 @@ impl Engine {
             admission.request.identity = identity;
         }
         match admission.action {
-            Action::Play => {
+            Action::Play | Action::Playback => {
                 let deadline = now + self.options.authorize_timeout;
                 admission.stage = Stage::Granted;
                 admission.deadline = Some(deadline);

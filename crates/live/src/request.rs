@@ -30,6 +30,8 @@ impl Protocol {
     pub const ROOM: Self = Self(Cow::Borrowed("room"));
     /// Another Sluice.
     pub const RELAY: Self = Self(Cow::Borrowed("relay"));
+    /// Recordings over HTTP.
+    pub const PLAYBACK: Self = Self(Cow::Borrowed("playback"));
     /// A recorder.
     pub const RECORD: Self = Self(Cow::Borrowed("record"));
     /// The application itself.
@@ -101,6 +103,8 @@ pub enum Action {
     Publish,
     /// Read a stream.
     Play,
+    /// Read recordings of a stream, which need not be live.
+    Playback,
 }
 
 /// A wish to publish or to play, put before the authorizer. At most 8 KiB of credentials.

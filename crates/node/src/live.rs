@@ -103,6 +103,20 @@ pub struct LiveRequest {
     pub address: Option<String>,
 }
 
+impl From<LiveRequest> for stream::LiveRequest {
+    fn from(request: LiveRequest) -> Self {
+        Self {
+            method: request.method,
+            prefix: request.prefix,
+            path: request.path,
+            query: request.query,
+            headers: request.headers,
+            body: request.body.map(|body| body.to_vec()).unwrap_or_default(),
+            address: request.address.and_then(|text| text.parse::<IpAddr>().ok()),
+        }
+    }
+}
+
 /// What to answer.
 #[napi(object, object_from_js = false)]
 pub struct LiveResponse {
@@ -131,16 +145,7 @@ impl NativeServer {
         env: &'env Env,
         request: LiveRequest,
     ) -> napi::Result<PromiseRaw<'env, Option<LiveResponse>>> {
-        let request = stream::LiveRequest {
-            method: request.method,
-            prefix: request.prefix,
-            path: request.path,
-            query: request.query,
-            headers: request.headers,
-            body: request.body.map(|body| body.to_vec()).unwrap_or_default(),
-            address: request.address.and_then(|text| text.parse::<IpAddr>().ok()),
-        };
-        let pending = self.running().server.live_request(request);
+        let pending = self.running().server.live_request(request.into());
         let answered = async move {
             match pending {
                 Some(pending) => pending.await.map(Some),

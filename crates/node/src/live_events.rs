@@ -19,6 +19,8 @@ pub enum LiveAction {
     Publish,
     /// Read a stream.
     Play,
+    /// Read recordings of a stream.
+    Playback,
 }
 
 /// Where a stream's frames come from.
@@ -373,6 +375,7 @@ fn authorize(request: AuthorizeRequest) -> LiveEvent {
         action: match request.action {
             Action::Publish => LiveAction::Publish,
             Action::Play => LiveAction::Play,
+            Action::Playback => LiveAction::Playback,
         },
         key: request.key.to_string(),
         protocol: request.protocol.name().to_owned(),

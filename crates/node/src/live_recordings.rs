@@ -1,23 +1,21 @@
 //! Recordings of live streams.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 use sluice_server::Server;
-use sluice_server::stream::{self, FsStorage, RecordingId, Storage};
+use sluice_server::stream::{self, RecordingId};
 
-use crate::errors::{Code, Fault, bad_key};
+use crate::errors::bad_key;
+use crate::live_storage::NativeStorage;
 use crate::server::{NativeServer, settle};
 use crate::tracks::number;
 
 /// How a stream is recorded. Numbers are whole and not negative: the facade checks them.
 #[napi(object, object_to_js = false)]
 pub struct RecordOptions {
-    /// Where to.
-    pub directory: String,
     /// How long a file becomes.
     pub segment_ms: Option<f64>,
     /// How old files may become.
@@ -39,6 +37,8 @@ pub struct RecordedFile {
     pub duration_ms: f64,
     /// Its length.
     pub bytes: f64,
+    /// How it is coded.
+    pub codecs: String,
 }
 
 impl From<stream::RecordedFile> for RecordedFile {
@@ -50,6 +50,7 @@ impl From<stream::RecordedFile> for RecordedFile {
             ended_at_ms: date(file.end_ms),
             duration_ms: number(file.duration_ms),
             bytes: number(file.bytes),
+            codecs: file.codecs,
         }
     }
 }
@@ -62,16 +63,13 @@ impl NativeServer {
         &self,
         env: &'env Env,
         key: String,
+        storage: &NativeStorage,
         options: RecordOptions,
     ) -> napi::Result<PromiseRaw<'env, f64>> {
-        let pending = key
-            .parse()
-            .map_err(|e| bad_key(&e))
-            .and_then(|key| Ok((key, storage(&options.directory)?)))
-            .map(|(key, storage)| {
-                let server = &self.running().server;
-                server.record(key, storage, &record_options(&options))
-            });
+        let pending = key.parse().map_err(|e| bad_key(&e)).map(|key| {
+            let server = &self.running().server;
+            server.record(key, storage.place(), &record_options(&options))
+        });
         settle(env, pending, |id: RecordingId| number(id.raw()))
     }
 
@@ -88,30 +86,20 @@ impl NativeServer {
     }
 }
 
-/// The finished files of a directory.
+/// The finished files of a storage.
 #[napi(catch_unwind)]
-pub fn live_recordings(
-    env: &Env,
-    directory: String,
+pub fn live_recordings<'env>(
+    env: &'env Env,
+    storage: &NativeStorage,
     app: Option<String>,
     stream: Option<String>,
-) -> napi::Result<PromiseRaw<'_, Vec<RecordedFile>>> {
-    let pending = storage(&directory).map(|storage| Server::recordings(storage, app, stream));
-    settle(env, pending, listed)
+) -> napi::Result<PromiseRaw<'env, Vec<RecordedFile>>> {
+    let pending = Server::recordings(storage.place(), app, stream);
+    settle(env, Ok(pending), listed)
 }
 
 fn listed(files: Vec<stream::RecordedFile>) -> Vec<RecordedFile> {
     files.into_iter().map(RecordedFile::from).collect()
-}
-
-fn storage(directory: &str) -> Result<Arc<dyn Storage>, Fault> {
-    match FsStorage::new(directory) {
-        Ok(storage) => Ok(Arc::new(storage)),
-        Err(error) => Err(Fault::new(
-            Code::InvalidArgument,
-            format!("directory {directory:?}: {error}"),
-        )),
-    }
 }
 
 fn record_options(given: &RecordOptions) -> stream::RecordOptions {

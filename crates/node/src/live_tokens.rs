@@ -67,6 +67,7 @@ pub fn verify_jwt(
         let action = match action {
             LiveAction::Publish => Action::Publish,
             LiveAction::Play => Action::Play,
+            LiveAction::Playback => Action::Playback,
         };
         let mut checks = JwtRules::default();
         checks.issuer = rules.issuer;

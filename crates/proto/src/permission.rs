@@ -7,4 +7,6 @@ pub enum Permission {
     Publish,
     /// To watch the stream.
     Play,
+    /// To watch recordings of the stream.
+    Playback,
 }

@@ -15,10 +15,12 @@ mod lines;
 mod live;
 mod live_bridges;
 mod live_calls;
+mod live_playback;
 mod live_recordings;
 mod metrics;
 mod options;
 mod pending;
+mod playback;
 mod record;
 mod rooms;
 mod server;
@@ -62,6 +64,7 @@ pub mod stream {
         TrackInfo,
     };
     pub use crate::live_recordings::RecordOptions;
+    pub use crate::playback::{Content, Playback};
     pub use crate::record::{FsStorage, Keep, RecordError, RecordedFile, Storage, StoredFile};
 }
 

@@ -299,6 +299,9 @@ impl Storage for Mortal {
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         self.inner.read(name)
     }
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.inner.read_at(name, offset, into)
+    }
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         Self::change(&self.left)?;
         self.inner.put(name, bytes)
@@ -473,6 +476,9 @@ impl Storage for Gate {
     }
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         self.inner.read(name)
+    }
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.inner.read_at(name, offset, into)
     }
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.inner.put(name, bytes)

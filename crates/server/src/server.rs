@@ -20,7 +20,8 @@ use crate::live::Live;
 use crate::metrics::{self, Snapshot};
 use crate::options::ServerOptions;
 use crate::pending::Pending;
-use crate::record::Writer;
+use crate::playback::Budget;
+use crate::record::{Readers, Writer};
 use crate::rooms::Rooms;
 use crate::shard::{Io, MAILBOX, Message, Shard};
 use crate::shard_number::{on_shard, shard_of};
@@ -66,6 +67,8 @@ struct Inner {
     closing: AtomicBool,
     next_recording: AtomicU64,
     writer: Writer,
+    readers: Readers,
+    playback_budget: Budget,
     /// Threads that still run: the shards', and the writer's of recordings.
     running: watch::Receiver<usize>,
 }
@@ -161,6 +164,8 @@ impl Server {
             closing: AtomicBool::new(false),
             next_recording: AtomicU64::new(1),
             writer: Writer::new(ended),
+            readers: Readers::default(),
+            playback_budget: Budget::default(),
             running,
         })))
     }
@@ -392,6 +397,14 @@ impl Server {
 
     pub(crate) fn writer(&self) -> &Writer {
         &self.0.writer
+    }
+
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+
+    pub(crate) fn playback_budget(&self) -> &Budget {
+        &self.0.playback_budget
     }
 
     pub(crate) fn next_recording(&self) -> u64 {

@@ -4,7 +4,8 @@ use sluice_media::StreamKey;
 
 use crate::Permission;
 
-/// The `scope` claim (RFC 8693 §4.2): words like `publish:live/show`, `play:live/*` and `play:*`.
+/// The `scope` claim (RFC 8693 §4.2): words like `publish:live/show`, `play:live/*`, `playback:live/show` and
+/// `play:*`.
 ///
 /// `*` stands for any stream of an application, or for every stream; it is no pattern. Words of other forms allow
 /// nothing here. A layer is allowed where its stream is.
@@ -23,6 +24,7 @@ impl Scope {
         let verb = match permission {
             Permission::Publish => "publish:",
             Permission::Play => "play:",
+            Permission::Playback => "playback:",
         };
         self.text
             .split(' ')
@@ -69,5 +71,9 @@ mod tests {
                 assert_eq!(scope.allows(Permission::Play, key), play, "{scope:?}");
             }
         }
+        let scope = Scope::new("playback:live/show");
+        assert!(scope.allows(Permission::Playback, &layer));
+        assert!(!scope.allows(Permission::Play, &key));
+        assert!(!Scope::new("play:*").allows(Permission::Playback, &key));
     }
 }

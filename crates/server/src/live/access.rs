@@ -13,6 +13,7 @@ use super::Live;
 use super::bridge::{CastGrant, ShowWish};
 use super::call::Answered;
 use super::hls::{HlsWish, refusal, say};
+use super::playback::PlaybackReply;
 use super::record::RecordWish;
 use super::script::{PublishReply, ReadWish};
 use super::values::{AuthorizeRequest, LiveEvent};
@@ -49,6 +50,8 @@ pub(super) enum Asked {
     Packager(StreamKey),
     /// A foreign server's stream gets its key.
     Call(Box<Answered>),
+    /// Recordings are played back.
+    Playback(PlaybackReply),
     /// A recording gets its frames.
     Record(StreamKey, Box<RecordWish>),
     /// What a room has becomes a stream.
@@ -104,6 +107,7 @@ impl Live {
         let admission = match action {
             Action::Publish => self.engine.request_publish(now, request),
             Action::Play => self.engine.request_play(now, request),
+            Action::Playback => self.engine.request_playback(now, request),
         };
         let admission = match admission {
             Ok(admission) => admission,
@@ -191,6 +195,11 @@ impl Live {
                 self.start_cast(now, session, cast);
             }
             (Some(Asked::Show(wish)), Grant::Play) => self.start_show(now, admission, *wish),
+            (Some(Asked::Playback(reply)), Grant::Play) => {
+                self.engine.cancel(admission);
+                // Who hung up needs no answer.
+                let _ = reply.send(Ok(None));
+            }
             (_, Grant::Publish(session)) => {
                 self.finish(now, session, sluice_live::FinishReason::Disconnected);
             }
@@ -229,6 +238,7 @@ impl Live {
             Asked::Hall(_) => {}
             Asked::Hls(wish) => say(wish.reply, refusal(&error)),
             Asked::Packager(key) => self.close_packager(now, &key),
+            Asked::Playback(reply) => drop(reply.send(Ok(Some(refusal(&error))))),
             Asked::Record(_, wish) => drop(wish.reply.send(Err(error.into()))),
             Asked::Cast(cast) => self.refuse_cast(cast, error),
             Asked::Show(wish) => drop(wish.reply.send(Err(error.into()))),
@@ -245,6 +255,6 @@ impl Live {
 }
 
 /// An address without a port, in the form requests carry.
-pub(super) fn socket_address(ip: IpAddr) -> std::net::SocketAddr {
+pub(crate) fn socket_address(ip: IpAddr) -> std::net::SocketAddr {
     std::net::SocketAddr::new(ip, 0)
 }

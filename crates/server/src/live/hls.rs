@@ -237,7 +237,7 @@ fn response(status: u16, content_type: &str, body: Bytes) -> LiveResponse {
         .with("Access-Control-Allow-Origin", "*")
 }
 
-fn bearer(headers: &[(String, String)]) -> Option<Box<str>> {
+pub(crate) fn bearer(headers: &[(String, String)]) -> Option<Box<str>> {
     let (_, value) = headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;

@@ -53,6 +53,7 @@ impl TokenSecret {
         let permission = match action {
             Action::Publish => Permission::Publish,
             Action::Play => Permission::Play,
+            Action::Playback => Permission::Playback,
         };
         if !claims.scope.allows(permission, key) {
             return Err(Denial::NotAllowed);

@@ -242,7 +242,8 @@ impl Live {
     ) {
         let (action, protocol) = match permission {
             Permission::Publish => (Access::Publish, Protocol::WHIP),
-            Permission::Play => (Access::Play, Protocol::WHEP),
+            // WISH asks for no recordings.
+            Permission::Play | Permission::Playback => (Access::Play, Protocol::WHEP),
         };
         let mut request = AccessRequest::new(key, protocol);
         request.address = Some(socket_address(peer));

@@ -91,6 +91,10 @@ impl Storage for FsStorage {
         fs::read(self.path(name, false)?)
     }
 
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        read_at(&File::open(self.path(name, false)?)?, offset, into)
+    }
+
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(name, true)?;
         let beside = self.path(&format!("{name}.new"), true)?;
@@ -143,6 +147,14 @@ fn is_no_folder(error: &io::Error) -> bool {
     )
 }
 
+fn read_at(mut file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(offset))?;
+    let wanted = u64::try_from(into.len()).unwrap_or(u64::MAX);
+    let mut rest = into;
+    let read = io::copy(&mut file.take(wanted), &mut rest)?;
+    Ok(usize::try_from(read).unwrap_or_default())
+}
+
 fn hold(file: File) -> io::Result<Box<dyn StoredFile>> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
@@ -167,11 +179,7 @@ impl StoredFile for Held {
     }
 
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.0.seek(SeekFrom::Start(offset))?;
-        let wanted = u64::try_from(into.len()).unwrap_or(u64::MAX);
-        let mut rest = into;
-        let read = io::copy(&mut (&self.0).take(wanted), &mut rest)?;
-        Ok(usize::try_from(read).unwrap_or_default())
+        read_at(&self.0, offset, into)
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {

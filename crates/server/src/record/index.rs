@@ -16,6 +16,8 @@ pub struct RecordedFile {
     pub duration_ms: u64,
     /// Its length.
     pub bytes: u64,
+    /// How its tracks are coded (RFC 6381): `avc1.42e01f,opus`. Empty where that is not known.
+    pub codecs: String,
 }
 
 impl RecordedFile {
@@ -23,9 +25,9 @@ impl RecordedFile {
     pub(super) fn line(&self) -> String {
         let file = plain(&self.name);
         let (start, end) = (self.start_ms, self.end_ms);
-        let (duration, bytes) = (self.duration_ms, self.bytes);
+        let (duration, bytes, codecs) = (self.duration_ms, self.bytes, &self.codecs);
         format!(
-            "{{\"file\":\"{file}\",\"startMs\":{start},\"endMs\":{end},\"durationMs\":{duration},\"bytes\":{bytes}}}\n"
+            "{{\"file\":\"{file}\",\"startMs\":{start},\"endMs\":{end},\"durationMs\":{duration},\"bytes\":{bytes},\"codecs\":\"{codecs}\"}}\n"
         )
     }
 
@@ -36,9 +38,14 @@ impl RecordedFile {
         let (start, rest) = rest.split_once(",\"endMs\":")?;
         let (end, rest) = rest.split_once(",\"durationMs\":")?;
         let (duration, rest) = rest.split_once(",\"bytes\":")?;
-        let bytes = rest.strip_suffix('}')?;
+        let (bytes, rest) = rest.split_once(",\"codecs\":\"")?;
+        let codecs = rest.strip_suffix("\"}")?;
         let ours = |c: char| c.is_ascii_alphanumeric() || c == '.';
         if !file.ends_with(FINISHED) || file.starts_with('.') || !file.chars().all(ours) {
+            return None;
+        }
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '-');
+        if !codecs.chars().all(word) {
             return None;
         }
         Some(Self {
@@ -47,12 +54,13 @@ impl RecordedFile {
             end_ms: end.parse().ok()?,
             duration_ms: duration.parse().ok()?,
             bytes: bytes.parse().ok()?,
+            codecs: codecs.to_owned(),
         })
     }
 }
 
 /// The name without its folder.
-pub(super) fn plain(name: &str) -> &str {
+pub(crate) fn plain(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
@@ -129,6 +137,7 @@ mod tests {
             end_ms: 1_795_288_624_123,
             duration_ms: 10_000,
             bytes: 77,
+            codecs: "avc1.42e01f,opus".to_owned(),
         };
         let line = file.line();
         assert_eq!(RecordedFile::parse("live/show", &line), Some(file));

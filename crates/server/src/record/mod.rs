@@ -7,6 +7,7 @@ mod archive;
 mod error;
 mod fs;
 mod index;
+mod readers;
 mod storage;
 mod take;
 mod tape;
@@ -16,11 +17,15 @@ pub use archive::Keep;
 pub use error::RecordError;
 pub use fs::FsStorage;
 pub use index::RecordedFile;
+pub(crate) use index::plain;
+pub(crate) use readers::Readers;
 pub use storage::{Storage, StoredFile};
 pub(crate) use tape::{Begin, Tape};
 pub(crate) use writer::{Told, Writer};
 
 use std::sync::Arc;
+
+use sluice_media::StreamKey;
 
 /// The finished recordings of a storage, by folder and time; see [`Server::recordings`](crate::Server::recordings).
 pub(crate) fn list(
@@ -29,6 +34,15 @@ pub(crate) fn list(
     stream: Option<&str>,
 ) -> Result<Vec<RecordedFile>, RecordError> {
     archive::list(storage, app, stream)
+}
+
+/// The finished recordings of one stream, the oldest first, as they are: nothing is recovered.
+pub(crate) fn files(
+    storage: &Arc<dyn Storage>,
+    key: &StreamKey,
+) -> Result<Vec<RecordedFile>, RecordError> {
+    let archive = archive::Archive::new(Arc::clone(storage), key);
+    archive.files().map_err(|error| archive.failed(error))
 }
 
 #[cfg(test)]

@@ -29,6 +29,13 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// [`io::ErrorKind::NotFound`] when there is none, or the storage's own.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
 
+    /// Reads a file that nobody writes any more from `offset` on until `into` is full or the file ends; says how much.
+    /// Others may read it at the same time.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when there is none, or the storage's own.
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
     /// Replaces a small file as a whole: a crash leaves the old one or the new one.
     ///
     /// # Errors

@@ -144,6 +144,7 @@ impl Take {
             end_ms: last.unwrap_or(start_ms.saturating_add(played)),
             duration_ms,
             bytes,
+            codecs: self.journal.codecs(),
         }
     }
 }
