@@ -65,7 +65,10 @@ pub mod stream {
     };
     pub use crate::live_recordings::RecordOptions;
     pub use crate::playback::{Content, Playback};
-    pub use crate::record::{FsStorage, Keep, RecordError, RecordedFile, Storage, StoredFile};
+    pub use crate::record::{
+        AppendStorage, Appended, FsStorage, Keep, RecordError, RecordedFile, Storage, StoredEntry,
+        StoredFile,
+    };
 }
 
 pub use error::ServerError;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::error::ServerError;
 use crate::live::{RecordWish, RecordingId};
 use crate::pending::Pending;
-use crate::record::{self, Keep, RecordedFile, Storage, Told};
+use crate::record::{self, Finishing, Keep, RecordedFile, Storage, Told};
 use crate::server::Server;
 use crate::shard::Message;
 
@@ -23,6 +23,9 @@ pub struct RecordOptions {
     pub segment: Duration,
     /// What stays of the stream's recordings in that storage. Default all.
     pub keep: Keep,
+    /// Finished files have their index in front, so that players start without reading to the end. It costs a copy of
+    /// each file. Default no. A storage that only appends has it always.
+    pub faststart: bool,
 }
 
 impl Default for RecordOptions {
@@ -30,6 +33,7 @@ impl Default for RecordOptions {
         Self {
             segment: Duration::from_secs(3600),
             keep: Keep::default(),
+            faststart: false,
         }
     }
 }
@@ -58,7 +62,7 @@ impl Server {
         };
         let place = storage.place();
         let listener = Box::new(move |told| post(&mailbox, id, told));
-        let tape = match self.writer().tape(storage, &key, options.keep, listener) {
+        let tape = match self.writer().tape(storage, &key, options.into(), listener) {
             Ok(tape) => tape,
             Err(error) => return Pending::refused(error),
         };
@@ -98,6 +102,15 @@ impl Server {
         match started {
             Ok(_) => Pending::posted(receiver),
             Err(error) => Pending::refused(ServerError::Internal(error.to_string())),
+        }
+    }
+}
+
+impl From<&RecordOptions> for Finishing {
+    fn from(options: &RecordOptions) -> Self {
+        Self {
+            keep: options.keep,
+            front: options.faststart,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::error::RecordError;
 use super::take::Take;
 use super::tape::MAX_OWN;
 use super::*;
+use crate::error::ServerError;
 
 /// A folder of its own, gone with the test.
 struct Folder(PathBuf);
@@ -50,6 +51,10 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+fn finish(take: Take, archive: &Archive) -> Result<Option<RecordedFile>, RecordError> {
+    take.finish(archive, false)?.whole(archive)
 }
 
 fn key() -> StreamKey {
@@ -136,7 +141,7 @@ fn finished_recording_is_a_plain_file_of_the_right_length() {
         take.append(&archive, part).unwrap();
     }
     assert_eq!(folder.names(), ["20261121T191654.123Z.mp4.part"]);
-    let file = take.finish(&archive).unwrap().unwrap();
+    let file = finish(take, &archive).unwrap().unwrap();
     assert_eq!(folder.names(), ["20261121T191654.123Z.mp4", "index.jsonl"]);
     assert_eq!(file.name, "live/show/20261121T191654.123Z.mp4");
     assert_eq!((file.start_ms, file.duration_ms), (START_MS, 7000));
@@ -155,7 +160,7 @@ fn two_recordings_of_one_moment_have_two_names() {
     for _ in 0..2 {
         let mut take = Take::begin(&archive, &init, START_MS).unwrap();
         take.append(&archive, &parts[0]).unwrap();
-        take.finish(&archive).unwrap();
+        finish(take, &archive).unwrap();
     }
     assert_eq!(archive.files().unwrap().len(), 2);
 }
@@ -165,7 +170,7 @@ fn recording_without_a_part_leaves_no_file() {
     let folder = Folder::new();
     let archive = folder.archive();
     let take = Take::begin(&archive, &parts(1).0, START_MS).unwrap();
-    assert_eq!(take.finish(&archive).unwrap(), None);
+    assert_eq!(finish(take, &archive).unwrap(), None);
     assert!(folder.names().is_empty());
 }
 
@@ -178,7 +183,7 @@ fn a_file_that_is_being_written_is_left_alone_by_others() {
     take.append(&archive, &parts[0]).unwrap();
     assert!(list(&folder.storage(), None, None).unwrap().is_empty());
     take.append(&archive, &parts[1]).unwrap();
-    let file = take.finish(&archive).unwrap().unwrap();
+    let file = finish(take, &archive).unwrap().unwrap();
     assert_eq!(file.duration_ms, 2000);
 }
 
@@ -222,7 +227,7 @@ fn oldest_files_go_beyond_what_is_kept() {
         for part in &parts {
             let mut take = Take::begin(&archive, &init, START_MS).unwrap();
             take.append(&archive, part).unwrap();
-            take.finish(&archive).unwrap();
+            finish(take, &archive).unwrap();
         }
         std::fs::write(folder.file("live/show/mine.mp4"), b"kept").unwrap();
         let newest = archive.files().unwrap().pop();
@@ -286,6 +291,12 @@ impl Mortal {
 impl Storage for Mortal {
     fn place(&self) -> String {
         self.inner.place()
+    }
+    fn rewrites(&self) -> bool {
+        self.inner.rewrites()
+    }
+    fn seal(&self, name: &str) -> io::Result<()> {
+        self.inner.seal(name)
     }
     fn create(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         Self::change(&self.left)?;
@@ -368,7 +379,7 @@ fn whatever_change_is_the_last_one_all_whole_parts_are_found_again() {
                 take.append(&archive, part)?;
                 whole += 1;
             }
-            take.finish(&archive).map(drop)
+            finish(take, &archive).map(drop)
         })();
         let files = list(&folder.storage(), None, None).unwrap();
         let found: u64 = files.iter().map(|file| file.duration_ms / 1000).sum();
@@ -403,14 +414,14 @@ fn child_that_records_until_it_is_killed() {
             take.append(&archive, part).unwrap();
             io::Write::write_all(&mut told, b"part\n").unwrap();
         }
-        take.finish(&archive).unwrap();
+        finish(take, &archive).unwrap();
     }
 }
 
 #[test]
 fn a_killed_process_loses_at_most_the_part_it_was_writing() {
     let mut random = 0x2026_u64;
-    for round in 0..20 {
+    for round in 0..100 {
         let folder = Folder::new();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
@@ -463,6 +474,12 @@ impl Storage for Gate {
     fn place(&self) -> String {
         self.inner.place()
     }
+    fn rewrites(&self) -> bool {
+        self.inner.rewrites()
+    }
+    fn seal(&self, name: &str) -> io::Result<()> {
+        self.inner.seal(name)
+    }
     fn create(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         let (open, changed) = &*self.open;
         let mut open = open.lock().unwrap();
@@ -507,7 +524,7 @@ fn a_storage_that_stands_still_holds_a_bounded_number_of_parts() {
     let (tell, told) = mpsc::channel();
     let listener = Box::new(move |what| drop(tell.send(what)));
     let tape = writer
-        .tape(storage, &key(), Keep::default(), listener)
+        .tape(storage, &key(), Finishing::default(), listener)
         .unwrap();
     let (init, parts) = parts(1000);
     let begin = Begin {
@@ -551,7 +568,7 @@ fn a_full_storage_is_told_and_keeps_what_it_has() {
     let (tell, told) = mpsc::channel();
     let listener = Box::new(move |what| drop(tell.send(what)));
     let tape = writer
-        .tape(Arc::new(storage), &key(), Keep::default(), listener)
+        .tape(Arc::new(storage), &key(), Finishing::default(), listener)
         .unwrap();
     let (init, parts) = parts(6);
     let begin = Begin {
@@ -575,6 +592,247 @@ fn a_full_storage_is_told_and_keeps_what_it_has() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[test]
+fn a_storage_that_hangs_delays_no_other_and_not_the_end() {
+    let (hung, fine) = (Folder::new(), Folder::new());
+    let open = Arc::new((Mutex::new(false), Condvar::new()));
+    let gate = Arc::new(Gate {
+        inner: hung.storage(),
+        open: Arc::clone(&open),
+    });
+    let (running, mut counted) = watch::channel(0);
+    let writer = Writer::new(running);
+    let (init, parts) = parts(2);
+    let begin = Begin {
+        init,
+        start_ms: START_MS,
+    };
+    let (tell, told) = mpsc::channel();
+    let mut tapes = Vec::new();
+    for (number, storage) in [gate as Arc<dyn Storage>, fine.storage()]
+        .into_iter()
+        .enumerate()
+    {
+        let tell = tell.clone();
+        let listener = Box::new(move |what| drop(tell.send((number, what))));
+        let finishing = Finishing::default();
+        let tape = writer.tape(storage, &key(), finishing, listener).unwrap();
+        for (number, part) in parts.iter().enumerate() {
+            assert!(tape.try_write((number == 0).then_some(&begin), part));
+        }
+        tapes.push(tape);
+    }
+    drop(tapes);
+    let (number, Told::Closed(files)) = told.recv().unwrap() else {
+        panic!("it failed");
+    };
+    assert_eq!((number, files[0].duration_ms), (1, 2000));
+    writer.close();
+    assert!(matches!(
+        writer.tape(fine.storage(), &key(), Finishing::default(), Box::new(drop)),
+        Err(ServerError::Closed)
+    ));
+    while *counted.borrow_and_update() > 0 {
+        std::thread::yield_now();
+    }
+    assert!(told.try_recv().is_err(), "the other stands still");
+    *open.0.lock().unwrap() = true;
+    open.1.notify_all();
+    let (number, Told::Closed(files)) = told.recv().unwrap() else {
+        panic!("it failed");
+    };
+    assert_eq!((number, files.len()), (0, 1));
+    assert_eq!(*counted.borrow(), 0, "nobody is counted out twice");
+}
+
+#[test]
+fn threads_are_bounded_and_end_with_their_last_recording() {
+    let folders: Vec<Folder> = (0..20).map(|_| Folder::new()).collect();
+    let (running, counted) = watch::channel(0);
+    let writer = Writer::new(running);
+    let (tell, told) = mpsc::channel();
+    let tapes: Vec<Tape> = folders
+        .iter()
+        .map(|folder| {
+            let tell = tell.clone();
+            let listener = Box::new(move |what| drop(tell.send(what)));
+            let finishing = Finishing::default();
+            let tape = writer.tape(folder.storage(), &key(), finishing, listener);
+            tape.unwrap()
+        })
+        .collect();
+    assert_eq!(*counted.borrow(), 16);
+    drop(tapes);
+    for _ in &folders {
+        assert!(matches!(told.recv().unwrap(), Told::Closed(_)));
+    }
+    while *counted.borrow() > 0 {
+        std::thread::yield_now();
+    }
+    let storage = folders[0].storage();
+    let again = writer.tape(storage, &key(), Finishing::default(), Box::new(drop));
+    assert_eq!(*counted.borrow(), 1);
+    drop(again);
+}
+
+/// Records files through a writer, the parts of each after the other.
+fn record(storage: Arc<dyn Storage>, finishing: Finishing, files: usize) -> Vec<RecordedFile> {
+    let (running, _) = watch::channel(0);
+    let writer = Writer::new(running);
+    let (tell, told) = mpsc::channel();
+    let listener = Box::new(move |what| drop(tell.send(what)));
+    let tape = writer.tape(storage, &key(), finishing, listener).unwrap();
+    let (init, parts) = parts(7);
+    for number in 0..i64::try_from(files).unwrap() {
+        let begin = Begin {
+            init: init.clone(),
+            start_ms: START_MS + number * 7000,
+        };
+        for (number, part) in parts.iter().enumerate() {
+            assert!(tape.try_write((number == 0).then_some(&begin), part));
+        }
+    }
+    drop(tape);
+    match told.recv().unwrap() {
+        Told::Closed(files) => files,
+        Told::Failed(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn faststart_puts_the_index_in_front() {
+    let folder = Folder::new();
+    let finishing = Finishing {
+        front: true,
+        ..Finishing::default()
+    };
+    let files = record(folder.storage(), finishing, 3);
+    assert_eq!(files.len(), 3);
+    for file in &files {
+        let bytes = std::fs::read(folder.file(&file.name)).unwrap();
+        let at = |kind: &[u8]| bytes.windows(4).position(|four| four == kind).unwrap();
+        assert!(at(b"moov") < at(b"mdat"));
+        assert_eq!(bytes.len() as u64, file.bytes);
+        assert_lasts(&folder, file);
+    }
+    assert_eq!(folder.names().len(), 4, "{:?}", folder.names());
+    assert_eq!(list(&folder.storage(), None, None).unwrap(), files);
+}
+
+/// A storage that only appends, in a folder; says what it was asked.
+#[derive(Debug)]
+struct Appending {
+    root: PathBuf,
+    finished: Mutex<Vec<String>>,
+    /// Appends that succeed still.
+    left: AtomicU64,
+}
+
+impl Appending {
+    fn new(folder: &Folder, left: u64) -> Arc<dyn Storage> {
+        Arc::new(Appended::new(Arc::new(Self {
+            root: folder.0.clone(),
+            finished: Mutex::default(),
+            left: AtomicU64::new(left),
+        })))
+    }
+}
+
+impl AppendStorage for Appending {
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+    fn append(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        Mortal::change(&self.left)?;
+        let path = self.root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap())?;
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.append(true).create(offset == 0).open(path)?;
+        assert_eq!(file.metadata()?.len(), offset, "{name}");
+        io::Write::write_all(&mut file, bytes)
+    }
+    fn finish(&self, name: &str) -> io::Result<()> {
+        self.finished.lock().unwrap().push(name.to_owned());
+        Ok(())
+    }
+    fn read(&self, name: &str, range: std::ops::Range<u64>) -> io::Result<Vec<u8>> {
+        let bytes = std::fs::read(self.root.join(name))?;
+        let end = bytes.len().min(usize::try_from(range.end).unwrap());
+        Ok(bytes[usize::try_from(range.start).unwrap()..end].to_vec())
+    }
+    fn list(&self, folder: &str) -> io::Result<Vec<StoredEntry>> {
+        let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else {
+            return Ok(Vec::new());
+        };
+        entries
+            .map(|entry| {
+                let entry = entry?;
+                Ok(StoredEntry {
+                    name: entry.file_name().into_string().unwrap(),
+                    bytes: entry.metadata()?.len(),
+                })
+            })
+            .collect()
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.root.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_storage_that_only_appends_gets_plain_files() {
+    let folder = Folder::new();
+    let storage = Appending::new(&folder, u64::MAX);
+    let files = record(Arc::clone(&storage), Finishing::default(), 2);
+    assert_eq!(files.len(), 2);
+    for file in &files {
+        assert_lasts(&folder, file);
+    }
+    assert_eq!(list(&storage, None, None).unwrap(), files);
+    let names = folder.names();
+    assert_eq!(names.len(), 3, "{names:?}");
+    let keep = Keep {
+        bytes: Some(1),
+        ..Keep::default()
+    };
+    let archive = Archive::new(Arc::clone(&storage), &key());
+    archive.retain(keep).unwrap();
+    assert_eq!(list(&storage, None, None).unwrap(), files[1..]);
+}
+
+#[test]
+fn whatever_append_is_the_last_one_all_whole_parts_are_found_again() {
+    let (init, parts) = parts(3);
+    for appends in 0.. {
+        let folder = Folder::new();
+        let storage = Appending::new(&folder, appends);
+        let archive = Archive::new(storage, &key());
+        let mut whole = 0;
+        let done = (|| -> Result<(), RecordError> {
+            let mut take = Take::begin(&archive, &init, START_MS)?;
+            for part in &parts {
+                take.append(&archive, part)?;
+                whole += 1;
+            }
+            finish(take, &archive).map(drop)
+        })();
+        let again = Appending::new(&folder, u64::MAX);
+        let files = list(&again, None, None).unwrap();
+        let found: u64 = files.iter().map(|file| file.duration_ms / 1000).sum();
+        assert_eq!(found, whole, "after {appends} appends");
+        for file in &files {
+            assert_lasts(&folder, file);
+        }
+        if done.is_ok() {
+            assert!(appends > 5);
+            break;
+        }
+    }
 }
 
 const START_MS: i64 = 1_795_288_614_123;

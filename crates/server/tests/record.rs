@@ -240,6 +240,9 @@ impl Storage for Stuck {
     fn place(&self) -> String {
         self.disk.place()
     }
+    fn rewrites(&self) -> bool {
+        self.disk.rewrites()
+    }
     fn create(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         let (free, changed) = &*self.free;
         let stuck = changed.wait_while(free.lock().unwrap(), |free| !*free);
@@ -251,6 +254,12 @@ impl Storage for Stuck {
     }
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         self.disk.read(name)
+    }
+    fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.disk.read_at(name, offset, into)
+    }
+    fn seal(&self, name: &str) -> io::Result<()> {
+        self.disk.seal(name)
     }
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.disk.put(name, bytes)

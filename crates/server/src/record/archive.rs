@@ -158,6 +158,10 @@ impl Archive {
         for file in &gone {
             self.storage.delete(&file.name)?;
         }
+        if !self.storage.rewrites() {
+            // Lines of files that are gone are passed over.
+            return Ok(());
+        }
         let index: String = kept.iter().rev().map(RecordedFile::line).collect();
         self.storage.put(&self.name(INDEX), index.as_bytes())
     }
@@ -187,7 +191,11 @@ impl Archive {
             return self.storage.delete(&part);
         }
         match Take::recover(file, stem.to_owned(), 0)? {
-            Some(take) => take.finish(self).map(drop).map_err(io::Error::other),
+            Some(take) => take
+                .finish(self, false)
+                .and_then(|finish| finish.whole(self))
+                .map(drop)
+                .map_err(io::Error::other),
             None => self.storage.rename(&part, &format!("{stem}{FINISHED}")),
         }
     }

@@ -26,6 +26,11 @@ impl RecordError {
         self.is(&[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded])
     }
 
+    /// The storage did not answer in time. It is not asked again.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is(&[io::ErrorKind::TimedOut])
+    }
+
     /// The storage may not be written.
     pub fn is_denied(&self) -> bool {
         self.is(&[

@@ -66,6 +66,10 @@ impl Storage for FsStorage {
         self.root.display().to_string()
     }
 
+    fn rewrites(&self) -> bool {
+        true
+    }
+
     fn create(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         let path = self.path(name, true)?;
         let mut options = OpenOptions::new();
@@ -93,6 +97,10 @@ impl Storage for FsStorage {
 
     fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         read_at(&File::open(self.path(name, false)?)?, offset, into)
+    }
+
+    fn seal(&self, _name: &str) -> io::Result<()> {
+        Ok(())
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -1,9 +1,11 @@
-//! Recordings on their way to storage, apart from the shards: a thread that writes, and what it makes of files.
+//! Recordings on their way to storage, apart from the shards: threads that write, and what they make of files.
 //!
 //! A shard cuts a stream into parts and hands them to a [`Tape`]; it never waits. What a storage cannot take in time is
 //! a gap, what it refuses ends the recording, and both are told.
 
+mod append;
 mod archive;
+mod copy;
 mod error;
 mod fs;
 mod index;
@@ -13,6 +15,7 @@ mod take;
 mod tape;
 mod writer;
 
+pub use append::{AppendStorage, Appended, StoredEntry};
 pub use archive::Keep;
 pub use error::RecordError;
 pub use fs::FsStorage;
@@ -21,7 +24,7 @@ pub(crate) use index::plain;
 pub(crate) use readers::Readers;
 pub use storage::{Storage, StoredFile};
 pub(crate) use tape::{Begin, Tape};
-pub(crate) use writer::{Told, Writer};
+pub(crate) use writer::{Finishing, Told, Writer};
 
 use std::sync::Arc;
 

@@ -169,7 +169,8 @@ mod tests {
         ));
         for desk in readers.0.lock().unwrap().values() {
             // As after a while without work.
-            while desk.lock().idle < desk.lock().threads {
+            let is_idle = |queue: MutexGuard<'_, Queue>| queue.idle == queue.threads;
+            while !is_idle(desk.lock()) {
                 std::thread::yield_now();
             }
             desk.lock().threads = 0;

@@ -11,6 +11,10 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// What messages call it; two storages with the same answer are the same place.
     fn place(&self) -> String;
 
+    /// Whether what is written can be changed: a recording then is finished where it lies, otherwise by a copy, and
+    /// [`put`](Self::put) and [`rename`](Self::rename) are not called.
+    fn rewrites(&self) -> bool;
+
     /// Makes a file with the folders above it, and holds it against other writers.
     ///
     /// # Errors
@@ -35,6 +39,12 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] when there is none, or the storage's own.
     fn read_at(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Nothing more is written to this file, which is closed next.
+    ///
+    /// # Errors
+    /// The storage's own.
+    fn seal(&self, name: &str) -> io::Result<()>;
 
     /// Replaces a small file as a whole: a crash leaves the old one or the new one.
     ///

@@ -7,6 +7,7 @@ use sluice_mux::MuxError;
 use sluice_mux::journal::{Journal, Recovery};
 
 use super::archive::Archive;
+use super::copy::{Copying, Plan};
 use super::error::RecordError;
 use super::index::{FINISHED, JOURNAL, RecordedFile};
 use super::storage::StoredFile;
@@ -87,17 +88,31 @@ impl Take {
         written.map_err(|error| archive.failed(error))
     }
 
-    /// Makes it a plain MP4. `None` when it holds nothing; then it is gone.
+    /// Makes it a plain MP4: where it lies, or by a copy when its index is to stand in `front` or the storage only
+    /// appends.
     ///
     /// # Errors
     /// The file stays a journal, which plays, and is finished when the folder is used next.
-    pub(super) fn finish(mut self, archive: &Archive) -> Result<Option<RecordedFile>, RecordError> {
+    pub(super) fn finish(mut self, archive: &Archive, front: bool) -> Result<Finish, RecordError> {
         let part = format!("{}{JOURNAL}", self.stem);
         if self.journal.parts().is_empty() {
             drop(self.file);
             let deleted = archive.storage().delete(&part);
             deleted.map_err(|error| archive.failed(error))?;
-            return Ok(None);
+            return Ok(Finish::Empty);
+        }
+        if front || !archive.storage().rewrites() {
+            let plan = self.journal.finish_in_front()?;
+            let plan = Plan {
+                file: self.told(plan.bytes),
+                from: self.file,
+                journal: part,
+                stem: self.stem,
+                header: plan.header,
+                copy: plan.copy,
+            };
+            let copying = Copying::begin(archive, plan)?;
+            return Ok(Finish::Copying(Box::new(copying)));
         }
         let plan = self.journal.finish_in_place()?;
         let end = self.journal.bytes();
@@ -116,7 +131,7 @@ impl Take {
         drop(self.file);
         let renamed = archive.storage().rename(&part, &file.name);
         renamed.map_err(|error| archive.failed(error))?;
-        Ok(Some(file))
+        Ok(Finish::Done(file))
     }
 
     /// Cuts off what a failed write may have left, so that the journal ends with a whole part. Where even that fails,
@@ -145,6 +160,30 @@ impl Take {
             duration_ms,
             bytes,
             codecs: self.journal.codecs(),
+        }
+    }
+}
+
+/// What became of a journal.
+pub(super) enum Finish {
+    /// It held nothing and is gone.
+    Empty,
+    /// It is a finished file.
+    Done(RecordedFile),
+    /// It is being copied.
+    Copying(Box<Copying>),
+}
+
+impl Finish {
+    /// Copies all at once, where there is something to copy.
+    pub(super) fn whole(self, archive: &Archive) -> Result<Option<RecordedFile>, RecordError> {
+        match self {
+            Self::Empty => Ok(None),
+            Self::Done(file) => Ok(Some(file)),
+            Self::Copying(mut copying) => {
+                while !copying.step(archive)? {}
+                copying.end(archive).map(Some)
+            }
         }
     }
 }
