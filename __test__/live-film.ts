@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { PublishSession } from 'sluice';
 
@@ -79,3 +81,41 @@ export async function publish(
     await session.write({ track: 0, ptsMs: ((from + at) * 1000) / FPS, keyframe, data });
   }
 }
+
+/** What ffprobe says of a file. */
+export interface Probed {
+  /** Pictures that were decoded. */
+  readonly frames: number;
+  /** The first is a keyframe. */
+  readonly keyframe: boolean;
+  readonly seconds: number;
+  /** What it has to complain about. */
+  readonly complaints: string;
+}
+
+/** Has ffprobe decode a file; it lies in `directory` meanwhile. */
+export async function probed(bytes: Uint8Array, directory: string): Promise<Probed> {
+  counter += 1;
+  const file = join(directory, `probed-${counter}.mp4`);
+  await writeFile(file, bytes);
+  try {
+    const { stdout, stderr } = await exec('ffprobe', [
+      ...['-v', 'error', '-show_frames', '-show_entries', 'frame=key_frame:format=duration'],
+      ...['-of', 'json', file],
+    ]);
+    const { frames, format } = JSON.parse(stdout) as {
+      readonly frames: readonly { readonly key_frame: number }[];
+      readonly format: { readonly duration: string };
+    };
+    return {
+      frames: frames.length,
+      keyframe: frames[0]?.key_frame === 1,
+      seconds: Number(format.duration),
+      complaints: stderr,
+    };
+  } finally {
+    await rm(file);
+  }
+}
+
+let counter = 0;

@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server as HttpServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import {
   allowAll,
@@ -15,9 +13,8 @@ import {
   type HandlerOptions,
   type RecordedFile,
 } from 'sluice';
-import { film, FPS, publish } from './live-film.js';
+import { film, FPS, probed, publish, type Probed } from './live-film.js';
 
-const exec = promisify(execFile);
 const local = { udpPort: 0, bindAddress: '127.0.0.1', shards: 1 };
 
 interface Stage {
@@ -154,46 +151,14 @@ test('a file is served whole and by ranges, as RFC 9110 says', async (t) => {
   t.deepEqual([post.status, post.headers.get('allow')], [405, 'GET, HEAD, OPTIONS']);
 });
 
-/** What ffprobe says of a file, and what it has to complain about. */
-async function probed(t: ExecutionContext, response: Response): Promise<Probed> {
+async function played(t: ExecutionContext, url: string, directory: string): Promise<Probed> {
+  const response = await fetch(url);
   t.is(response.status, 200);
-  const file = join(tmpdir(), `sluice-excerpt-${process.pid}-${Math.random()}.mp4`);
-  await writeFile(file, Buffer.from(await response.arrayBuffer()));
-  try {
-    const { stdout, stderr } = await exec('ffprobe', [
-      ...[
-        '-v',
-        'error',
-        '-show_frames',
-        '-show_entries',
-        'frame=key_frame,pts_time:format=duration',
-      ],
-      ...['-of', 'json', file],
-    ]);
-    const { frames, format } = JSON.parse(stdout) as {
-      readonly frames: readonly { readonly key_frame: number }[];
-      readonly format: { readonly duration: string };
-    };
-    return {
-      frames: frames.length,
-      keyframe: frames[0]?.key_frame === 1,
-      seconds: Number(format.duration),
-      complaints: stderr,
-    };
-  } finally {
-    await rm(file);
-  }
-}
-
-interface Probed {
-  readonly frames: number;
-  readonly keyframe: boolean;
-  readonly seconds: number;
-  readonly complaints: string;
+  return probed(Buffer.from(await response.arrayBuffer()), directory);
 }
 
 test('a stretch of time begins at the keyframe before, and goes on over the border of files', async (t) => {
-  const { url, files } = await stage(t);
+  const { url, files, directory } = await stage(t);
   const address = `${url}/${plain(files[0]!)}`;
   // Keyframes are a second apart, files two.
   for (const [query, frames] of [
@@ -204,20 +169,20 @@ test('a stretch of time begins at the keyframe before, and goes on over the bord
     ['start=1.5&duration=1.5', 2 * FPS],
     ['start=0&duration=60', 5 * FPS],
   ] as const) {
-    const seen = await probed(t, await fetch(`${address}?${query}`));
+    const seen = await played(t, `${address}?${query}`, directory);
     t.deepEqual(seen, { frames, keyframe: true, seconds: frames / FPS, complaints: '' }, query);
   }
 });
 
 test('a stretch of time may be named by the clock', async (t) => {
-  const { url, files } = await stage(t);
+  const { url, files, directory } = await stage(t);
   const at = (ms: number) => encodeURIComponent(new Date(ms).toISOString());
   const [first, second] = files;
   const begin = first!.startedAtMs;
-  const seen = await probed(t, await fetch(`${url}.mp4?start=${at(begin + 500)}&duration=1`));
+  const seen = await played(t, `${url}.mp4?start=${at(begin + 500)}&duration=1`, directory);
   t.deepEqual([seen.keyframe, seen.complaints], [true, '']);
   t.true(seen.frames > 0);
-  const later = await probed(t, await fetch(`${url}.mp4?start=${at(second!.startedAtMs)}`));
+  const later = await played(t, `${url}.mp4?start=${at(second!.startedAtMs)}`, directory);
   t.deepEqual([later.keyframe, later.complaints], [true, '']);
   for (const [path, status] of [
     [`${url}.mp4?start=${at(begin - 3_600_000)}&duration=1`, 404],

@@ -57,7 +57,7 @@ test('a recording is a plain file with every frame', async (t) => {
   await publish(session, pictures.slice(0, 1));
   const recording = await server.live.record('live/show', { directory });
   t.is(recording.key as string, 'live/show');
-  t.is(recording.directory, directory);
+  t.is(recording.place, directory);
   const [stream] = await server.live.streams();
   t.true(stream?.recording);
   await publish(session, pictures.slice(1, 75), 1);

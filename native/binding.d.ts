@@ -159,6 +159,13 @@ export declare class NativeServer {
 export declare class NativeStorage {
   /** A folder of the file system. */
   static directory(path: string): NativeStorage
+  /**
+   * What the application makes: `listener` is asked, and answers by `answer` within so many milliseconds. It must
+   * not throw.
+   */
+  static asking(place: string, timeoutMs: number, listener: (arg: StorageCall) => void): NativeStorage
+  /** Answers a question; one that comes too late changes nothing. */
+  answer(call: number, answer: StorageAnswer): void
 }
 
 /** One sample per variant, with every optional field present. For tests. */
@@ -720,6 +727,8 @@ export interface RecordOptions {
   keepMs?: number
   /** How much they may be together. */
   keepBytes?: number
+  /** Their index stands in front. */
+  faststart?: boolean
 }
 
 /** Which way a client's media may go. */
@@ -760,6 +769,45 @@ export declare function signToken(secret: Uint8Array, key: string, expiry: numbe
 
 /** SRTP protection profiles, by their IANA names. */
 export type SrtpProfile = 'SRTP_AES128_CM_HMAC_SHA1_80' | 'SRTP_AEAD_AES_128_GCM' | 'SRTP_AEAD_AES_256_GCM'
+
+/** What a storage is asked to do. */
+export type StorageAction = 'append' | 'finish' | 'read' | 'list' | 'remove'
+
+/** What a storage of the application says. */
+export interface StorageAnswer {
+  /** Why not. */
+  error?: string
+  /** The system's word for it, where it has one. */
+  code?: string
+  /** What was read. */
+  bytes?: Uint8Array
+  /** What is there. */
+  entries?: Array<StorageEntry>
+}
+
+/** A question to a storage of the application. */
+export interface StorageCall {
+  /** What the answer is to name. */
+  number: number
+  /** What to do. */
+  action: StorageAction
+  /** Which file or folder. */
+  name: string
+  /** From where. */
+  start: number
+  /** To where. */
+  end: number
+  /** What to add. */
+  bytes?: Buffer
+}
+
+/** A file or a folder. */
+export interface StorageEntry {
+  /** Its plain name. */
+  name: string
+  /** Its length. */
+  bytes: number
+}
 
 /** A stream as it is now. */
 export interface StreamInfo {

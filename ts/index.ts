@@ -85,6 +85,12 @@ export {
   type RoomSources,
   type ShowingEvents,
 } from './live/bridge.js';
+export {
+  fsStorage,
+  type FsStorage,
+  type RecordingStorage,
+  type StoredEntry,
+} from './live/storage.js';
 export { Subscription, type StreamItem } from './live/subscription.js';
 export type { HandlerOptions } from './live/exchange.js';
 export type { FetchHandler, FetchInfo } from './live/fetch-handler.js';

@@ -1,5 +1,6 @@
 import { gzip } from 'node:zlib';
 import { promisify } from 'node:util';
+import type { RecordingStorage } from './storage.js';
 
 /**
  * One HTTP request, whatever framework it came through.
@@ -57,10 +58,10 @@ export interface HandlerOptions {
   /** The path under which `:app/:stream/…` stands. Default `/live`. */
   readonly prefix?: string;
   /**
-   * Serves the finished recordings of a directory: `:app/:stream/recordings`. Default none are. The
-   * authorizer is asked for `playback`.
+   * Serves the finished recordings of a directory or storage: `:app/:stream/recordings`. Default none
+   * are. The authorizer is asked for `playback`.
    */
-  readonly recordings?: string;
+  readonly recordings?: string | RecordingStorage;
 }
 
 /**

@@ -51,7 +51,7 @@ import {
   type RecordingsFilter,
   type RecordOptions,
 } from './recording.js';
-import { nativeStorage } from './storage.js';
+import { nativeStorage, type RecordingStorage } from './storage.js';
 import { createSubscription, type Subscription } from './subscription.js';
 
 /** The events of the live kernel: each {@link LiveEvent} by its `type`. */
@@ -290,13 +290,13 @@ export class Live extends Emitter<LiveEvents> {
   }
 
   /**
-   * The finished recordings of a directory, by stream and time. What a crash has left there is
+   * The finished recordings of a directory or storage, by stream and time. What a crash has left there is
    * finished first.
    *
    * @throws {@link SluiceError} `ERR_STORAGE` if it cannot be read.
    */
   async recordings(
-    directory: string,
+    directory: string | RecordingStorage,
     options: RecordingsFilter = {},
   ): Promise<readonly RecordedFile[]> {
     return this.#recordings.list(directory, options);
@@ -476,7 +476,6 @@ export class Live extends Emitter<LiveEvents> {
       const behind = path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : '';
       return { path: behind, query };
     };
-    checkOptionalString('recordings', recordings);
     const storage = recordings === undefined ? undefined : nativeStorage(recordings);
     const isPlayback = (path: string) => storage !== undefined && native().isPlaybackPath(path);
     return {

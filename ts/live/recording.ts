@@ -1,9 +1,20 @@
 import { resolve } from 'node:path';
 import { call, type WaitOptions } from '../abort.js';
-import { checkOptionalInteger, checkOptions, checkSignal, checkString, present } from '../check.js';
+import {
+  checkOptionalBoolean,
+  checkOptionalInteger,
+  checkOptions,
+  checkSignal,
+  checkString,
+  present,
+} from '../check.js';
 import { deliver, Emitter, reportTo } from '../emitter.js';
-import { native, type NativeServer, type RecordOptions as NativeOptions } from '../native.js';
-import { nativeStorage } from './storage.js';
+import {
+  native,
+  type NativeServer,
+  type NativeStorage,
+  type RecordOptions as NativeOptions,
+} from '../native.js';
 import { Settled } from '../settled.js';
 import type {
   LiveEvent,
@@ -13,14 +24,22 @@ import type {
   RecordingGap,
 } from './events.js';
 import type { StreamKey } from './media.js';
+import { nativeStorage, type RecordingStorage } from './storage.js';
 
 /** How a stream is recorded. */
 export interface RecordOptions extends WaitOptions {
   /**
    * Where to: files are `<directory>/<app>/<stream>/<time>.mp4`. It is made when the first frame is
-   * written, and no link in it is followed.
+   * written, and no link in it is followed. Either this or `storage`.
    */
-  readonly directory: string;
+  readonly directory?: string;
+  /** Where to, in place of `directory`. What is not {@link fsStorage} always has `faststart`. */
+  readonly storage?: RecordingStorage;
+  /**
+   * Finished files have their index in front, so that players start without reading to the end. It
+   * costs a copy of each file. Default false.
+   */
+  readonly faststart?: boolean;
   /** A file ends with the first keyframe beyond. 1 s to 24 h, default one hour. */
   readonly segmentMs?: number;
   /** Files of this stream that ended longer before the newest are removed. Default never. */
@@ -53,7 +72,7 @@ type RecordingEvent = RecordingGap | RecordingFailed | RecordingEnded;
 interface Made {
   readonly id: number;
   readonly key: StreamKey;
-  readonly directory: string;
+  readonly place: string;
   readonly native: NativeServer;
   readonly report: (error: unknown) => void;
 }
@@ -76,8 +95,8 @@ export class Recording extends Emitter<RecordingEvents> {
   readonly id: number;
   /** What it records. */
   readonly key: StreamKey;
-  /** Where to, as an absolute path. */
-  readonly directory: string;
+  /** Where to: a directory's absolute path, or what its storage calls itself. */
+  readonly place: string;
   readonly #native: NativeServer;
   readonly #ended = new Settled<readonly RecordedFile[]>();
 
@@ -86,11 +105,11 @@ export class Recording extends Emitter<RecordingEvents> {
     receiveRecording = (recording, event) => recording.#receive(event);
   }
 
-  private constructor({ id, key, directory, native, report }: Made) {
+  private constructor({ id, key, place, native, report }: Made) {
     super();
     this.id = id;
     this.key = key;
-    this.directory = directory;
+    this.place = place;
     this.#native = native;
     reportTo(this, report);
   }
@@ -148,8 +167,7 @@ export class Recordings {
   }
 
   async record(key: StreamKey, options: RecordOptions): Promise<Recording> {
-    const { given, directory } = nativeOptions(options);
-    const storage = nativeStorage(directory);
+    const { given, storage, place } = nativeOptions(options);
     this.#opening += 1;
     try {
       const id = await call(
@@ -157,7 +175,7 @@ export class Recordings {
         options.signal,
         (late) => void this.#native.liveStopRecording(late).catch(this.#report),
       );
-      const made = { id, key, directory, native: this.#native, report: this.#report };
+      const made = { id, key, place, native: this.#native, report: this.#report };
       const recording = createRecording(made);
       this.#running.set(id, recording);
       // Listeners are added by the caller, which goes on first.
@@ -173,12 +191,14 @@ export class Recordings {
     }
   }
 
-  async list(directory: string, options: RecordingsFilter): Promise<readonly RecordedFile[]> {
-    checkString('directory', directory);
+  async list(
+    place: string | RecordingStorage,
+    options: RecordingsFilter,
+  ): Promise<readonly RecordedFile[]> {
+    const storage = nativeStorage(place);
     checkOptions('options', options);
     const { app, stream, signal } = options;
     checkSignal(signal);
-    const storage = nativeStorage(resolve(directory));
     return call(() => native().liveRecordings(storage, app, stream), signal);
   }
 
@@ -201,16 +221,21 @@ export class Recordings {
 
 function nativeOptions(options: RecordOptions): {
   readonly given: NativeOptions;
-  readonly directory: string;
+  readonly storage: NativeStorage;
+  readonly place: string;
 } {
   checkOptions('options', options);
-  const { directory, segmentMs, keepMs, keepBytes, signal } = options;
-  checkString('directory', directory);
-  if (directory === '') throw new RangeError('directory must not be empty');
+  const { directory, storage, segmentMs, keepMs, keepBytes, faststart, signal } = options;
+  if (storage === undefined) checkString('directory', directory);
+  else if (directory !== undefined) throw new TypeError('either directory or storage, not both');
   checkOptionalInteger('segmentMs', segmentMs, 1000, 24 * 3600 * 1000);
   checkOptionalInteger('keepMs', keepMs, 0, Number.MAX_SAFE_INTEGER);
   checkOptionalInteger('keepBytes', keepBytes, 0, Number.MAX_SAFE_INTEGER);
+  checkOptionalBoolean('faststart', faststart);
   checkSignal(signal);
-  const absolute = resolve(directory);
-  return { given: present({ segmentMs, keepMs, keepBytes }), directory: absolute };
+  return {
+    given: present({ segmentMs, keepMs, keepBytes, faststart }),
+    storage: nativeStorage(storage ?? (directory as string)),
+    place: storage?.place ?? resolve(directory as string),
+  };
 }

@@ -22,6 +22,8 @@ pub struct RecordOptions {
     pub keep_ms: Option<f64>,
     /// How much they may be together.
     pub keep_bytes: Option<f64>,
+    /// Their index stands in front.
+    pub faststart: Option<bool>,
 }
 
 /// A finished file.
@@ -109,6 +111,7 @@ fn record_options(given: &RecordOptions) -> stream::RecordOptions {
     }
     options.keep.age = given.keep_ms.map(whole).map(Duration::from_millis);
     options.keep.bytes = given.keep_bytes.map(whole);
+    options.faststart = given.faststart.unwrap_or_default();
     options
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use napi::Env;
 use sluice_server::Server;
 
+use crate::live_storage;
 use crate::sink::JsSink;
 
 /// A server and its way into JavaScript.
@@ -35,10 +36,7 @@ thread_local! {
 
 /// Has `running` closed when the environment ends.
 pub(crate) fn watch(env: &Env, running: &Arc<Running>) -> napi::Result<()> {
-    if !HOOKED.get() {
-        env.add_env_cleanup_hook((), |()| end_all())?;
-        HOOKED.set(true);
-    }
+    hook(env)?;
     RUNNING.with_borrow_mut(|all| {
         all.retain(|one| one.strong_count() > 0);
         all.push(Arc::downgrade(running));
@@ -46,10 +44,20 @@ pub(crate) fn watch(env: &Env, running: &Arc<Running>) -> napi::Result<()> {
     Ok(())
 }
 
+/// Has what this thread's environment owns ended with it.
+pub(crate) fn hook(env: &Env) -> napi::Result<()> {
+    if !HOOKED.get() {
+        env.add_env_cleanup_hook((), |()| end_all())?;
+        HOOKED.set(true);
+    }
+    Ok(())
+}
+
 /// Cuts every sink first, so that no thread can call into the dying environment, then gives the
 /// shard threads a moment to say goodbye to their peers.
 fn end_all() {
     HOOKED.set(false);
+    live_storage::end_all();
     let all: Vec<_> = RUNNING.take().iter().filter_map(Weak::upgrade).collect();
     for running in &all {
         running.sink.end();
