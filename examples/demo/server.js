@@ -3,7 +3,8 @@
  *
  * Environment: HOST (127.0.0.1), PORT (8080), SFU_UDP_PORT (3478), SFU_BIND_ADDRESS,
  * SFU_ANNOUNCED_ADDRESSES (default: the addresses of the interfaces in use), LIVE_SECRET or
- * LIVE_ALLOW_ALL=1 (the default on a loopback host): who may publish and play below `/live`.
+ * LIVE_ALLOW_ALL=1 (the default on a loopback host): who may publish and play below `/live`;
+ * RECORDINGS: where recordings go (a folder of the system's temporary one).
  */
 import { createServer } from 'node:http';
 import { Server, optionsFromEnv } from 'sluice';
@@ -47,6 +48,9 @@ async function route(request, response) {
     }
     if (rest.length > 0) return sendText(response, 404, 'not found');
   }
+  if (top === 'live' && rest.length === 2 && rest[1] === 'record') {
+    return live.record(request, response, `${name}/${rest[0]}`);
+  }
   if (top === 'live' && rest.length > 0) return live.handler(request, response);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return sendText(response, 405, 'method not allowed', { Allow: 'GET, HEAD' });
@@ -61,6 +65,7 @@ async function route(request, response) {
       ? sendJson(response, await live.list())
       : sendAsset(response, 'page', 'live.html');
   }
+  if (pathname === '/recordings') return live.recordings(response);
   if (pathname === '/rooms') return sendJson(response, rooms.list());
   if (pathname === '/metrics') {
     return sendText(response, 200, await sfu.metrics(), {

@@ -15,8 +15,9 @@ const error = element('error');
 const self = /** @type {HTMLVideoElement} */ (element('self'));
 const players = element('players');
 const whep = /** @type {HTMLVideoElement} */ (element('whep'));
+const recorded = /** @type {HTMLVideoElement} */ (element('recorded'));
 const hls = /** @type {HTMLVideoElement} */ (element('hls'));
-/** @type {Map<string, { item: HTMLElement, rate: HTMLElement, plot: Plot }>} */
+/** @type {Map<string, { item: HTMLElement, rate: HTMLElement, recording: HTMLButtonElement, plot: Plot }>} */
 const rows = new Map();
 
 /** @type {(() => Promise<void>) | undefined} */
@@ -120,7 +121,7 @@ function catchUp(player, video) {
 
 async function refresh() {
   const response = await fetch('/live', { headers: { Accept: 'application/json' } });
-  /** @type {{ access: string, streams: { key: string, state: string, protocol?: string, qos: { bitsPerSecond: number, framesPerSecond: number }, tracks: { codec?: string, width?: number, height?: number }[] }[] }} */
+  /** @type {{ access: string, streams: { key: string, state: string, recording: boolean, protocol?: string, qos: { bitsPerSecond: number, framesPerSecond: number }, tracks: { codec?: string, width?: number, height?: number }[] }[] }} */
   const { access, streams } = await response.json();
   element('access').textContent = access;
   element('none').hidden = streams.length > 0;
@@ -134,7 +135,9 @@ async function refresh() {
     const { bitsPerSecond, framesPerSecond } = stream.qos;
     const codecs = stream.tracks.map(({ codec }) => codec).join(' + ');
     row.rate.textContent = `${stream.state} · ${codecs} · ${(bitsPerSecond / 1e6).toFixed(2)} Mbit/s · ${framesPerSecond.toFixed(0)} frames/s`;
-    row.plot.push({ bitsPerSecond, packetLoss: 0 });
+    row.plot.push({ bitsPerSecond, packetLoss: 0, framesPerSecond });
+    row.recording.textContent = stream.recording ? 'Stop recording' : 'Record';
+    row.recording.dataset['on'] = String(stream.recording);
   }
 }
 
@@ -147,11 +150,72 @@ function addRow(key) {
   watching.addEventListener('click', () => void watch(key).catch(show));
   const rate = Object.assign(document.createElement('span'), { className: 'note' });
   const canvas = document.createElement('canvas');
-  item.append(name, watching, rate, canvas);
+  const recording = document.createElement('button');
+  recording.className = 'record';
+  recording.addEventListener('click', () => void record(key, recording).catch(show));
+  item.append(name, watching, recording, rate, canvas);
   element('streams').append(item);
-  const row = { item, rate, plot: new Plot(canvas) };
+  const row = { item, rate, recording, plot: new Plot(canvas) };
   rows.set(key, row);
   return row;
+}
+
+/** @param {string} key @param {HTMLButtonElement} pressed */
+async function record(key, pressed) {
+  pressed.disabled = true;
+  try {
+    const method = pressed.dataset['on'] === 'true' ? 'DELETE' : 'POST';
+    const response = await fetch(`/live/${key}/record`, { method });
+    if (!response.ok) throw new Error(await response.text());
+    await Promise.all([refresh(), refreshRecordings()]);
+  } finally {
+    pressed.disabled = false;
+  }
+}
+
+/** @typedef {{ name: string, startedAtMs: number, durationMs: number, bytes: number, codecs: string }} Recorded */
+
+async function refreshRecordings() {
+  const response = await fetch('/recordings');
+  if (!response.ok) return;
+  /** @type {{ recordings: Recorded[] }} */
+  const { recordings } = await response.json();
+  element('unrecorded').hidden = recordings.length > 0;
+  element('recordings').replaceChildren(...recordings.toReversed().map(recordedItem));
+}
+
+/** @param {Recorded} file */
+function recordedItem(file) {
+  const item = document.createElement('li');
+  item.dataset['name'] = file.name;
+  const [app, stream, plain] = file.name.split('/');
+  const name = Object.assign(document.createElement('strong'), {
+    textContent: `${app}/${stream}`,
+  });
+  const playing = Object.assign(document.createElement('button'), { textContent: 'Play' });
+  playing.addEventListener('click', () => {
+    const address = `/live/${app}/${stream}/recordings/${plain}`;
+    const from = /** @type {HTMLInputElement} */ (element('from'));
+    const excerpt = /** @type {HTMLAnchorElement} */ (element('excerpt'));
+    const point = () => (excerpt.href = `${address}?start=${from.value}&duration=10`);
+    from.max = String(file.durationMs / 1000);
+    from.value = '0';
+    from.oninput = () => {
+      recorded.currentTime = Number(from.value);
+      point();
+    };
+    point();
+    element('recorded-name').textContent = file.name;
+    element('player').hidden = false;
+    recorded.src = address;
+    void recorded.play().catch(show);
+  });
+  const about = Object.assign(document.createElement('span'), {
+    className: 'note',
+    textContent: `${new Date(file.startedAtMs).toLocaleString()} · ${(file.durationMs / 1000).toFixed(1)} s · ${(file.bytes / 1e6).toFixed(2)} MB · ${file.codecs}`,
+  });
+  item.append(name, playing, about);
+  return item;
 }
 
 /** @param {unknown} why */
@@ -172,4 +236,5 @@ setInterval(() => {
 }, LATENCY_MS);
 
 void refresh().catch(show);
+void refreshRecordings().catch(show);
 setInterval(() => void refresh().catch(show), REFRESH_MS);

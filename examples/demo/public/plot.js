@@ -1,11 +1,15 @@
 const SAMPLES = 60;
 const FULL_LOSS = 0.1;
+const FULL_RATE = 60;
 
-/** The last minute of one track: bit rate as an area, loss as bars from above (full height: 10 %). */
+/**
+ * The last minute of one track: bit rate as an area, loss as bars from above (full height: 10 %),
+ * frames a second as a dashed line (full height: 60).
+ */
 export class Plot {
   /** @type {HTMLCanvasElement} */
   #canvas;
-  /** @type {{ bitsPerSecond: number, packetLoss: number }[]} */
+  /** @type {{ bitsPerSecond: number, packetLoss: number, framesPerSecond?: number }[]} */
   #samples = [];
 
   /** @param {HTMLCanvasElement} canvas */
@@ -13,7 +17,7 @@ export class Plot {
     this.#canvas = canvas;
   }
 
-  /** @param {{ bitsPerSecond: number, packetLoss: number }} sample */
+  /** @param {{ bitsPerSecond: number, packetLoss: number, framesPerSecond?: number }} sample */
   push(sample) {
     this.#samples.push(sample);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
@@ -55,6 +59,17 @@ export class Plot {
     context.strokeStyle = accent;
     context.lineWidth = 1.5;
     context.stroke(line);
+    const frames = new Path2D();
+    this.#samples.forEach(({ framesPerSecond }, i) => {
+      if (framesPerSecond === undefined) return;
+      const y = height - (Math.min(framesPerSecond, FULL_RATE) / FULL_RATE) * (height - 2) - 1;
+      frames.lineTo(start + i * step, y);
+    });
+    context.setLineDash([3, 3]);
+    context.strokeStyle = colors.color;
+    context.lineWidth = 1;
+    context.stroke(frames);
+    context.setLineDash([]);
     context.fillStyle = colors.getPropertyValue('--plot-loss');
     this.#samples.forEach(({ packetLoss }, i) => {
       const bar = Math.min(1, packetLoss / FULL_LOSS) * height;
