@@ -174,9 +174,10 @@ test('a stretch of time begins at the keyframe before, and goes on over the bord
   }
 });
 
+const at = (ms: number): string => encodeURIComponent(new Date(ms).toISOString());
+
 test('a stretch of time may be named by the clock', async (t) => {
   const { url, files, directory } = await stage(t);
-  const at = (ms: number) => encodeURIComponent(new Date(ms).toISOString());
   const [first, second] = files;
   const begin = first!.startedAtMs;
   const seen = await played(t, `${url}.mp4?start=${at(begin + 500)}&duration=1`, directory);

@@ -206,11 +206,13 @@ test('a storage that rejects ends the recording, with its own words', async (t) 
   t.regex(event.message, /memory: no room left in the bucket/);
 });
 
+const thrown = (): never => {
+  throw new Error('nothing');
+};
+const never = (): Promise<never> => new Promise(() => {});
+
 test('a storage that throws ends the recording', async (t) => {
-  const append = () => {
-    throw 'nothing';
-  };
-  const { event } = await ends(t, { ...memory(), append });
+  const { event } = await ends(t, { ...memory(), append: thrown });
   t.is(event.reason, 'storage');
   t.regex(event.message, /nothing/);
 });
@@ -223,7 +225,6 @@ test('a storage that answers garbage ends the recording', async (t) => {
 });
 
 test('a storage that never answers ends the recording, and the server closes', async (t) => {
-  const never = () => new Promise<never>(() => {});
   const { event, stage: here } = await ends(t, {
     ...memory('a black hole'),
     timeoutMs: 200,

@@ -1,12 +1,13 @@
 //! What must hold for every recording that is read back and every request for a playlist.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sluice_media::{AudioParameters, Codec, CodecConfig, Parameters, TrackId, VideoParameters};
 use sluice_mux::fmp4::{Track, init_segment};
 use sluice_mux::hls::{Query, Resource};
-use sluice_mux::journal::Journal;
+use sluice_mux::journal::{ExcerptCutter, Journal, MovieSearch};
 
 /// A file, and a part behind an init segment: what is found lies inside, in order, is found again without what
 /// follows it, and can be finished.
@@ -16,6 +17,7 @@ pub fn mp4_boxes(data: &[u8]) {
         let end = usize::try_from(journal.bytes()).expect("inside the file");
         assert_eq!(Journal::recover(&data[..end]), Ok(journal));
     }
+    excerpt(data);
     let init = init();
     let mut journal = Journal::begin(&init).expect("our own init segment");
     let before = journal.clone();
@@ -25,6 +27,34 @@ pub fn mp4_boxes(data: &[u8]) {
         assert_eq!(Journal::recover(&file), Ok(journal));
     } else {
         assert_eq!(journal, before);
+    }
+}
+
+/// A finished file: no more samples than its tables have room for, and an excerpt is as long as it says.
+fn excerpt(data: &[u8]) {
+    let file = Bytes::copy_from_slice(data);
+    let mut search = MovieSearch::new(data.len() as u64);
+    while let Some(wanted) = search.poll_read() {
+        let range = usize::try_from(wanted.start).expect("inside the file")
+            ..usize::try_from(wanted.end).expect("inside the file");
+        search.handle_read(&file.slice(range));
+    }
+    let Ok(movie) = search.finish() else { return };
+    let mut cutter = ExcerptCutter::default();
+    if cutter
+        .add(&movie, Duration::from_millis(500), Duration::MAX)
+        .is_err()
+    {
+        return;
+    }
+    if let Ok(excerpt) = cutter.finish() {
+        let pieces = excerpt.pieces.iter();
+        let copied: u64 = pieces
+            .map(|piece| piece.bytes.end - piece.bytes.start)
+            .sum();
+        assert_eq!(excerpt.bytes, excerpt.header.len() as u64 + copied);
+        // A head of ours, and at most as much for each sample as MP4 takes for one.
+        assert!(excerpt.header.len() <= 16 * 1024 + 16 * data.len());
     }
 }
 

@@ -731,7 +731,7 @@ struct Appending {
 }
 
 impl Appending {
-    fn new(folder: &Folder, left: u64) -> Arc<dyn Storage> {
+    fn storage(folder: &Folder, left: u64) -> Arc<dyn Storage> {
         Arc::new(Appended::new(Arc::new(Self {
             root: folder.0.clone(),
             finished: Mutex::default(),
@@ -787,7 +787,7 @@ impl AppendStorage for Appending {
 #[test]
 fn a_storage_that_only_appends_gets_plain_files() {
     let folder = Folder::new();
-    let storage = Appending::new(&folder, u64::MAX);
+    let storage = Appending::storage(&folder, u64::MAX);
     let files = record(Arc::clone(&storage), Finishing::default(), 2);
     assert_eq!(files.len(), 2);
     for file in &files {
@@ -810,7 +810,7 @@ fn whatever_append_is_the_last_one_all_whole_parts_are_found_again() {
     let (init, parts) = parts(3);
     for appends in 0.. {
         let folder = Folder::new();
-        let storage = Appending::new(&folder, appends);
+        let storage = Appending::storage(&folder, appends);
         let archive = Archive::new(storage, &key());
         let mut whole = 0;
         let done = (|| -> Result<(), RecordError> {
@@ -821,7 +821,7 @@ fn whatever_append_is_the_last_one_all_whole_parts_are_found_again() {
             }
             finish(take, &archive).map(drop)
         })();
-        let again = Appending::new(&folder, u64::MAX);
+        let again = Appending::storage(&folder, u64::MAX);
         let files = list(&again, None, None).unwrap();
         let found: u64 = files.iter().map(|file| file.duration_ms / 1000).sum();
         assert_eq!(found, whole, "after {appends} appends");

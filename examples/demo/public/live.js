@@ -24,6 +24,8 @@ const rows = new Map();
 let unpublish;
 /** @type {(() => Promise<void>) | undefined} */
 let stopPlaying;
+/** @type {AbortController | undefined} */
+let played;
 
 form.addEventListener('submit', (event) => {
   event.preventDefault();
@@ -200,11 +202,14 @@ function recordedItem(file) {
     const point = () => (excerpt.href = `${address}?start=${from.value}&duration=10`);
     from.max = String(file.durationMs / 1000);
     from.value = '0';
-    from.oninput = () => {
+    point();
+    played?.abort();
+    played = new AbortController();
+    const sought = () => {
       recorded.currentTime = Number(from.value);
       point();
     };
-    point();
+    from.addEventListener('input', sought, { signal: played.signal });
     element('recorded-name').textContent = file.name;
     element('player').hidden = false;
     recorded.src = address;

@@ -134,13 +134,15 @@ mod tests {
     #[test]
     fn a_storage_that_hangs_holds_up_its_own_players_alone() {
         let readers = Readers::default();
-        let (hold, held) = mpsc::channel::<()>();
-        let held = Arc::new(Mutex::new(held));
+        let (release, waiting) = mpsc::channel::<()>();
+        let waiting = Arc::new(Mutex::new(waiting));
         let mut taken = 0;
         while readers
             .post("hung", {
-                let held = Arc::clone(&held);
-                move || drop(held.lock().map(|held| held.recv()))
+                let waiting = Arc::clone(&waiting);
+                move || {
+                    let _ = waiting.lock().unwrap().recv();
+                }
             })
             .is_ok()
         {
@@ -149,9 +151,11 @@ mod tests {
         // Those that wait, and those that a thread has taken by now.
         assert!((MAX_JOBS..=MAX_JOBS + MAX_THREADS).contains(&taken));
         let (tell, told) = mpsc::channel();
-        readers.post("other", move || drop(tell.send(()))).unwrap();
+        readers
+            .post("other", move || tell.send(()).unwrap())
+            .unwrap();
         told.recv().unwrap();
-        drop(hold);
+        drop(release);
     }
 
     #[test]
@@ -159,7 +163,7 @@ mod tests {
         let readers = Readers::default();
         for place in 0..MAX_PLACES {
             let (tell, told) = mpsc::channel();
-            let job = move || drop(tell.send(()));
+            let job = move || tell.send(()).unwrap();
             readers.post(&place.to_string(), job).unwrap();
             told.recv().unwrap();
         }
