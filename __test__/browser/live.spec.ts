@@ -52,6 +52,28 @@ test('a viewer of a long GOP sees a picture at once, and the publisher is not as
   await Promise.all([publisher.close(), viewer.close()]);
 });
 
+test('a video element alone plays the playlist', async (t) => {
+  const publisher = await publish(t.context, 'native', 'H264');
+  const viewer = await t.context.browser.newPage();
+  await viewer.goto(`${t.context.demo.url}/live`);
+  await viewer.evaluate(async () => {
+    const video = Object.assign(document.createElement('video'), { muted: true, id: 'native' });
+    document.body.append(video);
+    video.src = '/live/live/native/index.m3u8';
+    await video.play();
+  });
+  const lasts = () => (document.getElementById('native') as HTMLVideoElement).currentTime > 4;
+  await viewer.waitForFunction(lasts, undefined, { timeout: 20_000 });
+  const shown = await viewer.evaluate(() => {
+    const video = document.getElementById('native') as HTMLVideoElement;
+    const { totalVideoFrames } = video.getVideoPlaybackQuality();
+    return { width: video.videoWidth, frames: totalVideoFrames };
+  });
+  t.is(shown.width, 640);
+  t.true(shown.frames > 60, `${shown.frames} pictures in 4 s`);
+  await Promise.all([publisher.close(), viewer.close()]);
+});
+
 test('a stream ends with its publisher, and its resource with DELETE', async (t) => {
   const { url } = t.context.demo;
   const publisher = await publish(t.context, 'short', 'VP8');

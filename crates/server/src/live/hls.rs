@@ -36,8 +36,8 @@ pub(super) struct Grant {
 pub(super) enum Wanted {
     /// `index.m3u8`: which playlists there are.
     Index,
-    /// `<run>/stream.m3u8`.
-    Playlist(Directory, Query),
+    /// `<run>/stream.m3u8`, of this many segments at least if none is named.
+    Playlist(Directory, Query, u64),
     /// `<run>/p12.3.m4s` and the like.
     Resource(Directory, Resource),
 }
@@ -77,7 +77,7 @@ impl Wanted {
     pub(super) fn rendition(&self, key: &StreamKey) -> Option<StreamKey> {
         match self {
             Self::Index => Some(key.clone()),
-            Self::Playlist(directory, _) | Self::Resource(directory, _) => {
+            Self::Playlist(directory, ..) | Self::Resource(directory, _) => {
                 match (&directory.layer, key.layer_name()) {
                     (None, _) => Some(key.clone()),
                     (Some(layer), None) => key.layer(layer).ok(),
@@ -96,7 +96,7 @@ impl Wanted {
         let directory = Directory::parse(directory);
         if name == "stream.m3u8" {
             let query = Query::parse(query).map_err(|why| problem(400, &why.to_string()))?;
-            return Ok(Self::Playlist(directory, query));
+            return Ok(Self::Playlist(directory, query, 1));
         }
         let resource = Resource::parse(name).ok_or_else(not_found)?;
         Ok(Self::Resource(directory, resource))
@@ -126,10 +126,15 @@ impl Live {
                 return say(reply, refusal.with("Allow", "GET, HEAD, OPTIONS"));
             }
         }
-        let wanted = match Wanted::parse(path, &request.query) {
+        let mut wanted = match Wanted::parse(path, &request.query) {
             Ok(wanted) => wanted,
             Err(refusal) => return say(reply, refusal),
         };
+        if let Wanted::Playlist(_, _, segments) = &mut wanted
+            && is_media_element(&request.headers)
+        {
+            *segments = SEGMENTS_OF_ELEMENTS;
+        }
         let grant = Grant {
             key: key.clone(),
             token: bearer(&request.headers),
@@ -247,6 +252,13 @@ pub(crate) fn bearer(headers: &[(String, String)]) -> Option<Box<str>> {
         .then(|| token.trim().into())
 }
 
+/// Whether a browser's own player asks: what scripts fetch has an empty destination (Fetch Metadata §2.1).
+fn is_media_element(headers: &[(String, String)]) -> bool {
+    headers.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case("sec-fetch-dest") && (value == "video" || value == "audio")
+    })
+}
+
 /// The query without HLS's own directives, which change with every request.
 fn own_query(query: &str) -> Option<Box<str>> {
     let rest: Vec<&str> = query
@@ -256,6 +268,9 @@ fn own_query(query: &str) -> Option<Box<str>> {
     (!rest.is_empty()).then(|| rest.join("&").into())
 }
 
+/// Chromium's own player gives up when the list is no longer at its second look; of less than three target durations
+/// no live list should be (RFC 8216 §6.2.2).
+const SEGMENTS_OF_ELEMENTS: u64 = 3;
 /// How long a verdict holds for the requests of one player.
 const GRANT: Duration = Duration::from_secs(30);
 /// Beyond it every request is put before the authorizer.

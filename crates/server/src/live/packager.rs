@@ -110,10 +110,10 @@ impl Live {
     ) -> Option<LiveResponse> {
         match what {
             Wanted::Index => self.index(now, key, waited),
-            Wanted::Playlist(directory, query) => {
+            Wanted::Playlist(directory, query, segments) => {
                 let packager = self.packagers.get_mut(key)?;
                 if directory.run == packager.run {
-                    packager.playlist(*query, waited)
+                    packager.playlist(*query, *segments, waited)
                 } else {
                     Some(not_found())
                 }
@@ -328,9 +328,9 @@ impl Packager {
     }
 
     /// `None`: not yet.
-    fn playlist(&mut self, query: Query, waited: Duration) -> Option<LiveResponse> {
-        // Players that know nothing of parts take an empty list for an error.
-        if query.msn.is_none() && !self.has_segment() && waited < INDEX_WAIT {
+    fn playlist(&mut self, query: Query, least: u64, waited: Duration) -> Option<LiveResponse> {
+        // Players that know nothing of parts take a short list for an error.
+        if query.msn.is_none() && !self.has_segments(least) && waited < INDEX_WAIT {
             return None;
         }
         match self.playlist.playlist(query, waited) {
@@ -357,10 +357,10 @@ impl Packager {
         at.is_some_and(|at| now >= at + KEYFRAME_GRID) && self.subscription.is_some()
     }
 
-    /// Whether a complete segment is listed.
-    fn has_segment(&self) -> bool {
-        let begun = self.playlist.position().is_some_and(|at| at.msn > 0);
-        begun || self.playlist.is_ended()
+    /// Whether so many complete segments are listed, or were.
+    fn has_segments(&self, least: u64) -> bool {
+        let position = self.playlist.position();
+        position.is_some_and(|at| at.msn >= least) || self.playlist.is_ended()
     }
 }
 
