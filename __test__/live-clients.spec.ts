@@ -5,7 +5,14 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { allowAll, Server, SluiceError } from 'sluice';
-import type { ForeignEnded, ForeignOptions, Live, Reconnecting, SluiceErrorCode } from 'sluice';
+import type {
+  ForeignEnded,
+  ForeignOptions,
+  Live,
+  PublishOptions,
+  Reconnecting,
+  SluiceErrorCode,
+} from 'sluice';
 import { AUDIO, play, sound, VIDEO } from './live-media.js';
 
 async function start(t: ExecutionContext, shards = 1) {
@@ -28,9 +35,14 @@ async function listen(t: ExecutionContext, listener: RequestListener): Promise<s
 }
 
 /** A stream of frames in real time, until the test is over. */
-async function broadcast(t: ExecutionContext, live: Live, key = 'live/show') {
+async function broadcast(
+  t: ExecutionContext,
+  live: Live,
+  key = 'live/show',
+  options: PublishOptions = {},
+) {
   const controller = new AbortController();
-  const session = await live.publish(key);
+  const session = await live.publish(key, options);
   const playing = play(session, controller.signal).catch(() => {});
   t.teardown(async () => {
     controller.abort();
@@ -137,6 +149,22 @@ async function refused(
   const { cause } = error as SluiceError;
   return { code: (error as SluiceError).code, words: cause instanceof Error ? cause.message : '' };
 }
+
+test('viewers stay when the program takes over from a WHIP publisher', async (t) => {
+  const [server, foreign] = await Promise.all([start(t), start(t)]);
+  server.live.use(() => ({ allow: true, identity: 'camera' }));
+  await broadcast(t, foreign.live);
+  const url = `${server.origin}/live/live/show`;
+  const push = await foreign.live.push('live/show', { url: `${url}/whip` });
+  // It would take its key back.
+  push.once('reconnecting', () => void push.stop());
+  const pull = await foreign.live.pull('live/seen', { url: `${url}/whep` });
+  pull.on('reconnecting', ({ cause }) => t.fail(cause.message));
+  await frames(foreign.live, 'live/seen', 20);
+  await broadcast(t, server.live, 'live/show', { identity: 'camera' });
+  // More than what was on its way.
+  await t.notThrowsAsync(frames(foreign.live, 'live/seen', 120));
+});
 
 test('a stream is pushed to a foreign server, and its frames arrive', async (t) => {
   const [here, there] = [await start(t), await start(t)];

@@ -204,7 +204,7 @@ impl Live {
         for _ in 0..MAX_OUTPUTS {
             match self.engine.poll_output() {
                 Some(output) => self.on_output(now, rooms, output),
-                None if self.cross(now, rooms) => {}
+                None if self.cross(now, rooms) || self.open_sources(now, rooms) => {}
                 None => break,
             }
         }

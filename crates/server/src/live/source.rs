@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use sluice_live::{
-    AccessRequest, Action, AdmissionId, Next, Protocol, SubscribeOptions, SubscriptionId,
+    AccessRequest, Action, AdmissionId, Next, Protocol, StreamView, SubscribeOptions,
+    SubscriptionId,
 };
 use sluice_media::StreamKey;
 
 use super::access::Asked;
+use super::hall::Hall;
 use super::room_writer::RoomWriter;
 use super::{Consumer, Live};
 use crate::rooms::Rooms;
@@ -40,6 +42,26 @@ impl Live {
         if let Err((asked, error)) = self.ask(now, Action::Play, request, asked, true) {
             self.turn_down(now, rooms, asked, error);
         }
+    }
+
+    /// The same for those who are there already, when a publisher that is no client of the hall came in the place of
+    /// one that was. Whether there were any.
+    pub(super) fn open_sources(&mut self, now: Instant, rooms: &mut Rooms) -> bool {
+        let lacks = |key: &&StreamKey| {
+            let is_held = |view: StreamView<'_>| view.session().is_some();
+            let lacks = |hall: &Hall| {
+                let is_seen = !hall.viewers.is_empty() || !hall.callers.is_empty();
+                is_seen && hall.publisher.is_none() && hall.source.is_none()
+            };
+            self.halls.get(*key).is_some_and(lacks) && self.engine.stream(key).is_some_and(is_held)
+        };
+        let keys: Vec<StreamKey> = self.wish.untold.iter().filter(lacks).cloned().collect();
+        for key in &keys {
+            self.open_source(now, rooms, key);
+        }
+        let has_source = |hall: &Hall| hall.source.is_some();
+        keys.iter()
+            .any(|key| self.halls.get(key).is_some_and(has_source))
     }
 
     /// The source may read.
