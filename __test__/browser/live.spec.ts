@@ -62,8 +62,7 @@ test('a video element alone plays the playlist', async (t) => {
     video.src = '/live/live/native/index.m3u8';
     await video.play();
   });
-  const lasts = () => (document.getElementById('native') as HTMLVideoElement).currentTime > 4;
-  await viewer.waitForFunction(lasts, undefined, { timeout: 20_000 });
+  await viewer.waitForFunction(nativePlays, undefined, { timeout: 20_000 });
   const shown = await viewer.evaluate(() => {
     const video = document.getElementById('native') as HTMLVideoElement;
     const { totalVideoFrames } = video.getVideoPlaybackQuality();
@@ -83,6 +82,10 @@ test('a stream ends with its publisher, and its resource with DELETE', async (t)
   t.false((await list(url)).includes('live/short'));
   await publisher.close();
 });
+
+function nativePlays(): boolean {
+  return (document.getElementById('native') as HTMLVideoElement).currentTime > 4;
+}
 
 async function publish({ browser, demo }: Stage, stream: string, codec: string): Promise<Page> {
   const page = await browser.newPage();

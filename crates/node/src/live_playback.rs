@@ -64,25 +64,25 @@ impl From<Playback> for NativePlayback {
 #[napi]
 impl NativePlayback {
     /// The status code.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn status(&self) -> u32 {
         u32::from(self.status)
     }
 
     /// Names and values.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn headers(&self) -> Vec<(String, String)> {
         self.headers.clone()
     }
 
     /// A small content.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn body(&self) -> Buffer {
         self.body.clone().into()
     }
 
     /// The content is what `read` gives.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn streams(&self) -> bool {
         self.content.is_some()
     }

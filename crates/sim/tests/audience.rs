@@ -47,8 +47,8 @@ fn who_joins_gets_the_old_keyframe_and_who_changes_layer_a_fresh_one() {
         world.run_for(s(2));
         let arrivals = &world.peers[watcher].browser.arrivals[before..];
         let encoder = |i: usize| arrivals[i].stamp.map(|stamp| stamp.encoder);
-        let switch = (1..arrivals.len())
-            .find(|i| encoder(*i) != encoder(0))
+        let switch = (0..arrivals.len())
+            .find(|i| encoder(*i) != Some(newest.encoder))
             .expect("the layer changed");
         let first = arrivals[switch].stamp.unwrap();
         assert!(first.keyframe, "{format:?} {first:?}");

@@ -36,12 +36,8 @@ fn hls_query_survives_its_corpus_and_mutations() {
 fn planted_panic_behind_a_whole_part_is_found() {
     let planted = |data: &[u8]| {
         if let Ok(journal) = Journal::recover(data) {
-            assert!(
-                journal
-                    .parts()
-                    .iter()
-                    .all(|part| part.start.as_secs() < 1_000)
-            );
+            // The duration of a sample, deep in a part: times that jump the journal refuses by itself.
+            assert!(journal.parts().is_empty() || journal.duration().as_secs() < 1_000);
         }
     };
     assert!(replay::crash(&corpus("mp4_boxes"), 40_000, planted).is_some());
