@@ -489,6 +489,21 @@ test('hono', async (t) => {
   t.is((await ask('/live/live/show/index.m3u8', { method: 'DELETE' })).status, 405);
 });
 
+test('a server that drains takes no new sessions and keeps those it has', async (t) => {
+  const { live, origin } = await start(t, allowAll);
+  const first = await post(`${origin}/live/live/show/whip`);
+  t.is(first.status, 201);
+  await live.drain();
+  const refused = await post(`${origin}/live/live/other/whip`);
+  t.is(refused.status, 503);
+  t.regex(refused.headers.get('retry-after') ?? '', /^\d+$/);
+  const resource = new URL(first.headers.get('location') ?? '', origin);
+  t.is((await fetch(resource, { method: 'DELETE' })).status, 200);
+  await live.drain(false);
+  t.is((await post(`${origin}/live/live/other/whip`)).status, 201);
+  await t.throwsAsync(live.drain('yes' as never), { instanceOf: TypeError });
+});
+
 test('after close() the handler says 503', async (t) => {
   const { server, origin } = await start(t, allowAll);
   await server.close();

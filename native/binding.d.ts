@@ -97,6 +97,8 @@ export declare class NativeServer {
   liveSubscribe(key: string): Promise<NativeReader>
   /** All live streams. */
   liveStreams(): Promise<Array<StreamInfo>>
+  /** Refuses new sessions of WHIP and WHEP, or no longer. */
+  liveDrain(draining: boolean): Promise<undefined>
   /** Ends a stream. */
   liveEndStream(key: string): Promise<undefined>
   /** Publishes other tracks of the room from now on. */

@@ -92,6 +92,7 @@ export {
   type StoredEntry,
 } from './live/storage.js';
 export { Subscription, type StreamItem } from './live/subscription.js';
+export type { StreamSink } from './live/stream-sink.js';
 export type { HandlerOptions } from './live/exchange.js';
 export type { FetchHandler, FetchInfo } from './live/fetch-handler.js';
 export type { NodeHandler } from './live/node-handler.js';

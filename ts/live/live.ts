@@ -390,6 +390,16 @@ export class Live extends Emitter<LiveEvents> {
   }
 
   /**
+   * Before this server goes: new WHIP and WHEP sessions are refused with 503 and `Retry-After`, while
+   * those that are go on. `false` takes it back.
+   */
+  async drain(draining = true, { signal }: WaitOptions = {}): Promise<void> {
+    if (typeof draining !== 'boolean') throw new TypeError('draining is a boolean');
+    checkSignal(signal);
+    await call(() => this.#native.liveDrain(draining), signal);
+  }
+
+  /**
    * Ends a stream: its publisher is closed, its readers get what is left.
    *
    * @throws {@link SluiceError} `ERR_STREAM_NOT_FOUND` if there is none.

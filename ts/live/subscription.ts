@@ -3,6 +3,7 @@ import { ignoreClosed, isSluiceError } from '../errors.js';
 import type { LiveBatch, LiveRead, NativeReader } from '../native.js';
 import type { StreamEndReason } from './events.js';
 import type { LiveFrame, LiveTrack, StreamKey } from './media.js';
+import { drive, type StreamSink } from './stream-sink.js';
 
 /** One thing a reader of a stream is told. */
 export type StreamItem =
@@ -82,6 +83,23 @@ export class Subscription implements AsyncIterableIterator<StreamItem> {
       });
       await this.#reading;
     }
+  }
+
+  /**
+   * Brings all items to a sink, one when it has dealt with the one before, until the stream ends or the
+   * sink has enough. Resolves to why the stream ended; `undefined` if it has not.
+   *
+   * @example
+   * ```ts
+   * const subscription = await live.subscribe('live/show');
+   * await subscription.driveTo({ write: (item) => item.type !== 'lagged' });
+   * ```
+   *
+   * @throws what the sink has thrown, after its `abort`; the subscription is closed then.
+   */
+  async driveTo(sink: StreamSink): Promise<StreamEndReason | undefined> {
+    if (typeof sink?.write !== 'function') throw new TypeError('a sink has a method write()');
+    return (await drive(this, sink)) ? this.#end : undefined;
   }
 
   /** Ends it; `break` in a `for await` does this. */

@@ -282,6 +282,16 @@ impl NativeServer {
         })
     }
 
+    /// Refuses new sessions of WHIP and WHEP, or no longer.
+    #[napi(catch_unwind)]
+    pub fn live_drain<'env>(
+        &self,
+        env: &'env Env,
+        draining: bool,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        settle(env, Ok(self.running().server.set_draining(draining)), drop)
+    }
+
     /// Ends a stream.
     #[napi(catch_unwind)]
     pub fn live_end_stream<'env>(

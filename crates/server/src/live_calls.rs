@@ -34,6 +34,14 @@ impl Server {
         })
     }
 
+    /// Whether new WHIP and WHEP sessions are refused with 503 (RFC 9110 §15.6.4), while those that are go on.
+    pub fn set_draining(&self, draining: bool) -> Pending<()> {
+        self.on_every_shard(move |live, _| {
+            live.set_draining(draining);
+            Ok(())
+        })
+    }
+
     /// The verdict on an [`AuthorizeRequest`](crate::stream::AuthorizeRequest).
     pub fn decide(&self, number: u64, verdict: Result<Option<Identity>, Denial>) -> Pending<()> {
         self.live(shard_of(number), move |live, _, now| {

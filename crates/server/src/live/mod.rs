@@ -267,6 +267,11 @@ impl Live {
         self.engine.register(spec)
     }
 
+    /// Refuses new sessions of WHIP and WHEP, or no longer.
+    pub(crate) const fn set_draining(&mut self, draining: bool) {
+        self.wish.endpoint.set_draining(draining);
+    }
+
     /// What there is of everything.
     pub(crate) fn counters(&self) -> LiveCounters {
         let viewers = self.halls.values().map(|hall| hall.viewers.len());
