@@ -4,7 +4,7 @@ import { root, run } from './process.mjs';
 /** What there is to measure; the other files of bench/ serve these. */
 const BENCHES = [
   ...['core', 'throughput', 'latency', 'memory', 'idle', 'events', 'strangers'],
-  ...['bus', 'whep', 'hls', 'stalled'],
+  ...['bus', 'hls', 'stalled'],
 ];
 
 /** Runs the named bench with the remaining arguments. */
