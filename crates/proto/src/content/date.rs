@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sluice_media::civil;
+
 /// Seconds since 1970 as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7).
 pub fn http_date(seconds: i64) -> String {
     let (days, of_day) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
@@ -140,30 +142,6 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     (civil(days) == (year, month, day)).then_some(days)
 }
 
-/// Year, month and day of a day since 1970, in the Gregorian calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days.saturating_add(719_468);
-    let (cycle, of_cycle) = (days.div_euclid(CYCLE_DAYS), days.rem_euclid(CYCLE_DAYS));
-    let leaps = (of_cycle / 1_460)
-        .saturating_sub(of_cycle / 36_524)
-        .saturating_add(of_cycle / 146_096);
-    let year = of_cycle.saturating_sub(leaps) / 365;
-    let of_year = of_cycle.saturating_sub(
-        year.saturating_mul(365)
-            .saturating_add(year / 4)
-            .saturating_sub(year / 100),
-    );
-    let month = of_year.saturating_mul(5).saturating_add(2) / 153;
-    let month_start = month.saturating_mul(153).saturating_add(2) / 5;
-    let day = of_year.saturating_sub(month_start).saturating_add(1);
-    let year = cycle.saturating_mul(400).saturating_add(year);
-    if month < 10 {
-        (year, month.saturating_add(3), day)
-    } else {
-        (year.saturating_add(1), month.saturating_sub(9), day)
-    }
-}
-
 fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -202,8 +180,6 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 const DAY: i64 = 86_400;
-/// Days in 400 years.
-const CYCLE_DAYS: i64 = 146_097;
 
 #[cfg(test)]
 mod tests {
